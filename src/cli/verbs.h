@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The list of verbs. main.c, help and tests read it; a new verb is a file and a row here.
+ */
+#ifndef IL_CLI_VERBS_H
+#define IL_CLI_VERBS_H
+
+#include "cli/verb.h"
+
+/* A row per verb, in the order of the help text. */
+#define IL_VERB_MAP(X)
+
+#define IL_VERB_DECLARE(symbol) extern const il_verb symbol;
+IL_VERB_MAP(IL_VERB_DECLARE)
+#undef IL_VERB_DECLARE
+
+#endif
