@@ -19,7 +19,7 @@
 typedef struct il_engine_model il_engine_model;
 typedef struct il_engine_session il_engine_session;
 
-typedef enum il_engine_logits { IL_ENGINE_LOGITS_LAST, IL_ENGINE_LOGITS_ALL } il_engine_logits_at;
+typedef enum il_engine_logits_at { IL_ENGINE_LOGITS_LAST, IL_ENGINE_LOGITS_ALL } il_engine_logits_at;
 
 typedef enum il_engine_pages {
     IL_ENGINE_PAGES_DEFAULT, /* what the system does by itself */
