@@ -6,7 +6,7 @@
 #ifndef IL_CLI_VERB_H
 #define IL_CLI_VERB_H
 
-#include "study/param.h"
+#include "param/param.h"
 
 /* Exit codes of the program (design, section 8). */
 enum il_exit {
