@@ -11,7 +11,7 @@
 
 #include "inferlaw/dtype.h"
 #include "inferlaw/error.h"
-#include "study/param.h"
+#include "param/param.h"
 
 #include <jansson.h>
 #include <stdbool.h>
