@@ -5,6 +5,7 @@
 #include "os/sentinel.h"
 
 #include <time.h>
+#include <unistd.h>
 
 static void clock_is_monotonic_and_cheap(void **state)
 {
@@ -15,6 +16,10 @@ static void clock_is_monotonic_and_cheap(void **state)
     assert_in_range(facts.step_ns, 1, 100000);
     assert_true(facts.overhead_ns > 0 && facts.overhead_ns < 100000);
     assert_non_null(facts.source);
+    if (access("/sys/devices/system/clocksource/clocksource0/current_clocksource", R_OK) == 0) {
+        assert_true(facts.source[0] != '\0');
+        assert_null(strchr(facts.source, '\n'));
+    }
 }
 
 static void clock_counts_nanoseconds(void **state)
