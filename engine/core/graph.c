@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPS_PER_LAYER = 9, OPS_OUTSIDE = 4, MATRICES_PER_LAYER = 4 };
+enum { OPS_PER_LAYER = 10, OPS_OUTSIDE = 4, MATRICES_PER_LAYER = 4 };
 
 typedef struct builder {
     il__graph *graph;
