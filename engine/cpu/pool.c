@@ -6,15 +6,14 @@
  */
 #include "engine/cpu/pool.h"
 
+#include "os/cores.h"
+
 #include <assert.h>
-#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -192,61 +191,10 @@ uint32_t il_pool_size(const il_pool *pool)
     return pool->n_threads;
 }
 
-static int read_topology(int cpu, const char *what, int otherwise)
-{
-    char path[128];
-    (void)snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/%s", cpu, what);
-    FILE *f = fopen(path, "re");
-    int value = otherwise;
-    if (f != NULL) {
-        if (fscanf(f, "%d", &value) != 1) {
-            value = otherwise;
-        }
-        (void)fclose(f);
-    }
-    return value;
-}
-
-/* Physical cores this process may run on: SMT siblings count once. A CPU whose topology cannot be
- * read counts as a core of its own. */
-static uint32_t count_physical_cores(void)
-{
-    static const int most_cpus = 8192;
-    cpu_set_t *set = CPU_ALLOC((size_t)most_cpus);
-    int64_t *seen = calloc((size_t)most_cpus, sizeof *seen);
-    size_t set_bytes = CPU_ALLOC_SIZE((size_t)most_cpus);
-    uint32_t n = 0;
-    if (set == NULL || seen == NULL || sched_getaffinity(0, set_bytes, set) != 0) {
-        n = 1;
-        goto out;
-    }
-    for (int cpu = 0; cpu < most_cpus; cpu++) {
-        if (!CPU_ISSET_S((size_t)cpu, set_bytes, set)) {
-            continue;
-        }
-        int64_t package = read_topology(cpu, "physical_package_id", 0);
-        int64_t core = read_topology(cpu, "core_id", most_cpus + cpu);
-        int64_t key = package * 4 * most_cpus + core;
-        uint32_t i = 0;
-        while (i < n && seen[i] != key) {
-            i++;
-        }
-        if (i == n) {
-            seen[n++] = key;
-        }
-    }
-out:
-    free(seen);
-    if (set != NULL) {
-        CPU_FREE(set);
-    }
-    return n == 0 ? 1 : n;
-}
-
 int il_pool_create(uint32_t n_threads, il_pool **out, il_error *err)
 {
     if (n_threads == 0) {
-        n_threads = count_physical_cores();
+        n_threads = il_cores_allowed(NULL, 0);
     }
     if (n_threads > MOST_THREADS) {
         return il_fail(err, IL_E_RANGE, "%u threads asked for, at most %d are possible", n_threads,
