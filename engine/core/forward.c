@@ -36,7 +36,8 @@ static float *slot_row(const il_engine_session *s, il__slot slot, uint32_t row)
     return s->slots[slot] + s->stride[slot] * row;
 }
 
-/* --- row operations ----------------------------------------------------------------------------- */
+/* --- row operations -----------------------------------------------------------------------------
+ */
 
 static void embed_rows(const pass *p, uint32_t from, uint32_t to)
 {
@@ -98,8 +99,7 @@ static void cache_rows(const pass *p, uint32_t from, uint32_t to)
     for (uint32_t r = from; r < to; r++) {
         const float *key = slot_row(s, p->op->src, r) + q_width;
         const float *value = key + kv_width;
-        size_t base =
-            p->op->layer * s->layer_bytes + s->row_sequence[r] * s->sequence_bytes;
+        size_t base = p->op->layer * s->layer_bytes + s->row_sequence[r] * s->sequence_bytes;
         for (uint32_t h = 0; h < shape->n_kv_head; h++) {
             size_t at = (size_t)s->row_position[r] * e;
             unsigned char *keys = s->keys + base + h * s->head_bytes;
@@ -164,7 +164,8 @@ static void run_rows(pass *p)
     }
 }
 
-/* --- linear layers ------------------------------------------------------------------------------ */
+/* --- linear layers ------------------------------------------------------------------------------
+ */
 
 static il_pool *linear_pool(const il_engine_model *model, const il_linear *linear, uint32_t m)
 {
@@ -185,7 +186,8 @@ static void run_linear(const pass *p)
                       linear_pool(s->model, linear, p->m));
 }
 
-/* --- attention ---------------------------------------------------------------------------------- */
+/* --- attention ----------------------------------------------------------------------------------
+ */
 
 static uint32_t unit_blocks(const il__segment *segment)
 {
@@ -261,7 +263,8 @@ static void run_attention(pass *p)
     }
 }
 
-/* --- the list ----------------------------------------------------------------------------------- */
+/* --- the list -----------------------------------------------------------------------------------
+ */
 
 /* Moves the rows whose logits are wanted to the front of the residual. */
 static void select_rows(pass *p, uint32_t n_selected)
@@ -303,8 +306,8 @@ static void run_chunk(pass *p, uint32_t n_selected)
     p->logits_row += n_selected;
 }
 
-/* Describes rows [row, row + m) of the concatenated prompts: continues in `sequence` after `done` of
- * its rows. Returns how many rows want logits. */
+/* Describes rows [row, row + m) of the concatenated prompts: continues in `sequence` after `done`
+ * of its rows. Returns how many rows want logits. */
 static uint32_t plan_chunk(pass *p, uint32_t *sequence, uint32_t *done, const uint32_t *lengths,
                            il_engine_logits_at at)
 {

@@ -4,8 +4,8 @@
  * (forward.c) walks the list and knows no family; a family is a row of tensor names (names.c) and
  * the numbers of its shape.
  *
- * Every operation maps rows to rows: a row is one token of one sequence. Slots are the session's row
- * buffers; X carries the residual.
+ * Every operation maps rows to rows: a row is one token of one sequence. Slots are the session's
+ * row buffers; X carries the residual.
  */
 #ifndef IL_ENGINE_CORE_GRAPH_H
 #define IL_ENGINE_CORE_GRAPH_H
@@ -65,9 +65,9 @@ typedef struct il__op {
     il__op_kind kind;
     il__slot src, dst;
     uint32_t layer;
-    il__matrix *matrix;        /* LINEAR */
-    il_epilogue epilogue;      /* LINEAR; of GATE the activation */
-    il__vector weight, bias;   /* NORM */
+    il__matrix *matrix;      /* LINEAR */
+    il_epilogue epilogue;    /* LINEAR; of GATE the activation */
+    il__vector weight, bias; /* NORM */
 } il__op;
 
 typedef struct il__graph {
@@ -79,11 +79,11 @@ typedef struct il__graph {
     size_t slot_width[IL__SLOT_COUNT]; /* floats a row holds */
     uint32_t max_n_in;                 /* widest input of a linear layer */
 
-    il__matrix *head;          /* rows of a tied head are the embedding */
-    il__vector position;       /* [n_positions + position_offset, d_model] */
-    uint32_t position_offset;  /* rows of the table before position 0 */
+    il__matrix *head;               /* rows of a tied head are the embedding */
+    il__vector position;            /* [n_positions + position_offset, d_model] */
+    uint32_t position_offset;       /* rows of the table before position 0 */
     char embedding[IL__NAME_BYTES]; /* "" when tied */
-    void *embedding_rows;      /* [vocab_size, d_model] in the model's dtype; NULL when tied */
+    void *embedding_rows;           /* [vocab_size, d_model] in the model's dtype; NULL when tied */
     il_dtype dtype;
 } il__graph;
 
@@ -101,22 +101,23 @@ int il__weights_load(il__graph *graph, const il_checkpoint *ckpt, il_pool *pool,
 void il__embedding_row(const il__graph *graph, uint32_t id, float *out);
 
 /* Angles of rotary positions 0 … n_positions − 1: cos and sin, [n_positions][rope_dims / 2]. As
- * transformers in float32: the frequency is rounded to float, then its product with the position. */
+ * transformers in float32: the frequency is rounded to float, then its product with the position.
+ */
 void il__rope_tables(const il_shape *shape, uint32_t n_positions, float *cos_t, float *sin_t);
 /* The scaled frequencies alone, rope_dims / 2 of them (exposed for tests). */
 void il__rope_frequencies(const il_shape *shape, float *out);
 
-/* Tensor names of a family; NULL when the engine has none. "%u" is the layer; a stem takes ".weight"
- * and ".bias". */
+/* Tensor names of a family; NULL when the engine has none. "%u" is the layer; a stem takes
+ * ".weight" and ".bias". */
 typedef struct il__names {
     il_arch arch;
     const char *embedding, *position, *final_norm, *head;
     const char *attn_norm, *ff_norm;
-    const char *qkv;                 /* one fused tensor, or NULL and … */
+    const char *qkv; /* one fused tensor, or NULL and … */
     const char *q, *k, *v;
     const char *attn_out;
-    const char *gate, *up, *down;    /* gate NULL without one */
-    bool transposed;                 /* matrices are stored [in, out] */
+    const char *gate, *up, *down; /* gate NULL without one */
+    bool transposed;              /* matrices are stored [in, out] */
 } il__names;
 
 const il__names *il__names_for(il_arch arch);

@@ -19,8 +19,7 @@ void *il__region_take(il__region *region, size_t count, size_t size)
 {
     size_t bytes;
     size_t end;
-    if (!il_mul_size(count, size, &bytes) ||
-        !il_add_size(bytes, ALIGN_BYTES - 1, &bytes) ||
+    if (!il_mul_size(count, size, &bytes) || !il_add_size(bytes, ALIGN_BYTES - 1, &bytes) ||
         !il_add_size(region->used_bytes, bytes & ~(size_t)(ALIGN_BYTES - 1), &end)) {
         assert(!region->base);
         region->overflow = true;

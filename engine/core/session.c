@@ -23,8 +23,8 @@ static void layout_slots(il_engine_session *s, il__region *region)
         s->slots[i] = il__region_take(region, s->chunk_rows, s->stride[i] * sizeof(float));
     }
     s->stride[IL__SLOT_LOGITS] = graph->slot_width[IL__SLOT_LOGITS];
-    s->slots[IL__SLOT_LOGITS] = il__region_take(region, s->max_logits_rows,
-                                                s->stride[IL__SLOT_LOGITS] * sizeof(float));
+    s->slots[IL__SLOT_LOGITS] =
+        il__region_take(region, s->max_logits_rows, s->stride[IL__SLOT_LOGITS] * sizeof(float));
     s->linear_scratch = il__region_take(
         region,
         il_linear_scratch_bytes(s->chunk_rows, graph->max_n_in, graph->dtype, s->model->isa), 1);
@@ -50,8 +50,8 @@ static void layout_attention(il_engine_session *s, il__region *region)
     s->values = il__region_take(region, shape->n_layer, s->layer_bytes);
     s->attention_scratch_stride = round_up(
         il_attention_scratch_bytes(&s->attention, IL__QUERY_BLOCK, capacity), SCRATCH_ALIGN_BYTES);
-    s->attention_scratch = il__region_take(region, s->model->facts.n_threads,
-                                           s->attention_scratch_stride);
+    s->attention_scratch =
+        il__region_take(region, s->model->facts.n_threads, s->attention_scratch_stride);
     if (shape->position == IL_POSITION_ROPE) {
         size_t half = shape->rope_dims / 2;
         s->cos_t = il__region_take(region, capacity, half * sizeof(float));
@@ -76,8 +76,8 @@ static void layout(il_engine_session *s, il__region *region)
 {
     uint64_t prompt_rows = (uint64_t)s->options.max_batch * s->options.max_prompt_tok;
     s->chunk_rows = (uint32_t)(prompt_rows < IL__CHUNK_ROWS ? prompt_rows : IL__CHUNK_ROWS);
-    s->max_logits_rows = s->options.logits == IL_ENGINE_LOGITS_ALL ? (uint32_t)prompt_rows
-                                                                   : s->options.max_batch;
+    s->max_logits_rows =
+        s->options.logits == IL_ENGINE_LOGITS_ALL ? (uint32_t)prompt_rows : s->options.max_batch;
     layout_slots(s, region);
     layout_attention(s, region);
     layout_tables(s, region);
@@ -173,8 +173,8 @@ static int check_context(const il_engine_session *s, uint32_t sequence, uint32_t
         return IL_OK;
     }
     (void)il_fail(err, IL_E_RANGE,
-                  "sequence %u: %u tokens after %u are beyond the session's context of %u", sequence,
-                  length, s->n_past[sequence], s->options.max_context_tok);
+                  "sequence %u: %u tokens after %u are beyond the session's context of %u",
+                  sequence, length, s->n_past[sequence], s->options.max_context_tok);
     il_error_hint(err, "open the session with a larger context (the model allows %u)",
                   s->model->graph.shape.n_positions);
     return IL_E_RANGE;
@@ -202,8 +202,10 @@ static int check_prompts(const il_engine_session *s, const int32_t *ids, const u
     const int32_t *at = ids;
     for (uint32_t i = 0; i < batch; i++) {
         if (lengths[i] < 1 || lengths[i] > s->options.max_prompt_tok) {
-            return il_fail(err, IL_E_RANGE, "sequence %u: a prompt of %u tokens; the session takes "
-                           "1 to %u", i, lengths[i], s->options.max_prompt_tok);
+            return il_fail(err, IL_E_RANGE,
+                           "sequence %u: a prompt of %u tokens; the session takes "
+                           "1 to %u",
+                           i, lengths[i], s->options.max_prompt_tok);
         }
         int rc = check_context(s, i, lengths[i], err);
         for (uint32_t j = 0; j < lengths[i] && rc == IL_OK; j++) {
@@ -260,13 +262,11 @@ int il_engine_argmax(const il_engine_session *session, int32_t *ids_out, il_erro
         return il_fail(err, IL_E_INVALID, "argmax before any prefill");
     }
     for (uint32_t i = 0; i < session->batch; i++) {
-        const float *row =
-            session->slots[IL__SLOT_LOGITS] + (size_t)session->last_row[i] * vocab;
+        const float *row = session->slots[IL__SLOT_LOGITS] + (size_t)session->last_row[i] * vocab;
         bool finite = false;
         ids_out[i] = (int32_t)model->rows->argmax(row, vocab, &finite);
         if (!finite) {
-            (void)il_fail(err, IL_E_NONFINITE,
-                          "sequence %u, position %u: a logit is not finite", i,
+            (void)il_fail(err, IL_E_NONFINITE, "sequence %u, position %u: a logit is not finite", i,
                           session->n_past[i] - 1);
             il_error_hint(err, "look for NaN or infinite weights in the checkpoint");
             return IL_E_NONFINITE;

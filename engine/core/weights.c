@@ -24,9 +24,8 @@ void il__weights_layout(il__graph *graph, il__region *region)
 {
     const il_shape *shape = &graph->shape;
     if (graph->embedding[0]) {
-        graph->embedding_rows =
-            il__region_take(region, shape->vocab_size,
-                            (size_t)shape->d_model * il_dtype_bytes(graph->dtype));
+        graph->embedding_rows = il__region_take(
+            region, shape->vocab_size, (size_t)shape->d_model * il_dtype_bytes(graph->dtype));
     }
     layout_vector(&graph->position, region);
     for (uint32_t i = 0; i < graph->n_ops; i++) {
@@ -37,8 +36,8 @@ void il__weights_layout(il__graph *graph, il__region *region)
         }
         if (op->kind == IL__OP_LINEAR) {
             il_linear *linear = &op->matrix->linear;
-            size_t bytes = il_linear_packed_bytes(linear->n_out, linear->n_in, linear->dtype,
-                                                  linear->isa);
+            size_t bytes =
+                il_linear_packed_bytes(linear->n_out, linear->n_in, linear->dtype, linear->isa);
             linear->packed = il__region_take(region, bytes, 1);
             if (has_bias(op->matrix)) {
                 op->matrix->bias = il__region_take(region, linear->n_out, sizeof(float));
@@ -111,14 +110,14 @@ static int load_matrix(il__matrix *matrix, const il_checkpoint *ckpt, il_pool *p
     for (uint32_t i = 0; i < matrix->n_sources; i++) {
         const il__source *source = &matrix->sources[i];
         const il_tensor_view *view;
-        int rc = find_tensor(ckpt, source->weight, (uint64_t)source->n_rows * linear->n_in, &view,
-                             err);
+        int rc =
+            find_tensor(ckpt, source->weight, (uint64_t)source->n_rows * linear->n_in, &view, err);
         if (rc != IL_OK) {
             return rc;
         }
-        rc = il_linear_pack(linear, row, source->n_rows, view->data, view->dtype,
-                            matrix->transposed, matrix->transposed ? source->n_rows : linear->n_in,
-                            pool);
+        rc =
+            il_linear_pack(linear, row, source->n_rows, view->data, view->dtype, matrix->transposed,
+                           matrix->transposed ? source->n_rows : linear->n_in, pool);
         if (rc != IL_OK) {
             return il_fail(err, rc, "tensor %s cannot be packed", source->weight);
         }
@@ -127,8 +126,7 @@ static int load_matrix(il__matrix *matrix, const il_checkpoint *ckpt, il_pool *p
             if (rc != IL_OK) {
                 return rc;
             }
-            convert(view->data, view->dtype, 0, source->n_rows, matrix->bias + row,
-                    IL_DTYPE_F32);
+            convert(view->data, view->dtype, 0, source->n_rows, matrix->bias + row, IL_DTYPE_F32);
         }
         row += source->n_rows;
     }

@@ -32,7 +32,8 @@ static int read_flags(const il_param_set *flags, job *j, il_error *err)
     const il_param_value *ids = &flags->values[IL_P_IDS];
     uint64_t n_positions = (uint64_t)ids->n + (uint64_t)il_param_i64(flags, IL_P_STEPS);
     if (ids->n < 1 || n_positions > UINT32_MAX) {
-        return il_fail(err, IL_E_USAGE, "--ids with at least one id, and fewer than 2^32 positions");
+        return il_fail(err, IL_E_USAGE,
+                       "--ids with at least one id, and fewer than 2^32 positions");
     }
     j->out_path = il_param_text(flags, IL_P_OUT);
     j->n_ids = (uint32_t)ids->n;
@@ -50,7 +51,8 @@ static int read_flags(const il_param_set *flags, job *j, il_error *err)
 }
 
 /* The engine checks the rows it chooses from; here every row is an output. */
-static int check_rows(const float *rows, uint32_t n_rows, size_t n, uint32_t position, il_error *err)
+static int check_rows(const float *rows, uint32_t n_rows, size_t n, uint32_t position,
+                      il_error *err)
 {
     for (size_t i = 0; i < n_rows * n; i++) {
         if (!isfinite(rows[i])) {
@@ -148,9 +150,10 @@ const il_verb il_verb_model_logits = {
     .name = "model logits",
     .arguments = "DIR",
     .summary = "logits of the native engine for given token ids",
-    .details = "Writes float32 rows of vocabulary size, one a prompt position and then one a greedy\n"
-               "decode step, to --out. Nothing is written when a row holds a number that is not\n"
-               "finite.",
+    .details =
+        "Writes float32 rows of vocabulary size, one a prompt position and then one a greedy\n"
+        "decode step, to --out. Nothing is written when a row holds a number that is not\n"
+        "finite.",
     .scope = IL_SCOPE_MODEL_LOGITS,
     .least_words = 1,
     .most_words = 1,
