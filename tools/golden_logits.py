@@ -78,7 +78,7 @@ CASES = {
     "llama_head2": llama(2, 14, 7, 7, 33),
     "llama_linear": llama(2, 48, 4, 4, 80,
                           rope_scaling={"type": "linear", "factor": 2.0}),
-    "llama_llama3": llama(3, 96, 6, 3, 130, theta=500000.0, rope_scaling={
+    "llama_llama3": llama(3, 96, 6, 3, 130, rope_scaling={
         "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
         "original_max_position_embeddings": 32}),
     "mistral_window": llama(3, 48, 6, 3, 100, family="mistral", sliding_window=5),
