@@ -156,12 +156,13 @@ typedef struct il_param_counts {
 
 int il_shape_count(const il_shape *shape, il_param_counts *out, il_error *err);
 /* Bytes read by one decode step: weights at dtype plus the KV cache of context_tok positions read
- * and one written (window-capped), for `batch` sequences (weights once). */
+ * and one written (at most the window, which counts the token itself), for `batch` sequences
+ * (weights once: with experts, a lower bound beyond batch 1). */
 uint64_t il_shape_bytes_per_step(const il_shape *shape, il_dtype dtype, il_dtype kv_dtype,
                                  uint32_t batch, uint32_t context_tok);
 /* Model FLOPs of a forward pass of n_tok new tokens on a context of context_tok: 2 per weight and
- * token (no embedding look-up; head only at n_logits positions) + attention 4·h·e·Σ window-capped
- * context per layer. */
+ * token (of matrices; no embedding look-up; head only at n_logits positions a sequence) + attention
+ * 4·h·e·Σ window-capped context per layer. */
 double il_shape_flops(const il_shape *shape, uint32_t batch, uint32_t n_tok, uint32_t context_tok,
                       uint32_t n_logits);
 /* KV-cache bytes of one position of one sequence, all layers. */

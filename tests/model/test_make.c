@@ -13,6 +13,7 @@
 #include "model/synth.h"
 
 #include <dirent.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -236,6 +237,35 @@ static void test_stopped_and_full(void **state)
     assert_int_equal(entries(dir, list, sizeof list), 0);
 }
 
+/* A file system that gives out half-way, and what a killed process left. */
+static void test_write_fails(void **state)
+{
+    (void)state;
+    il_shape shape;
+    il_error err = {0};
+    char dir[600], left[700], list[4096];
+    struct rlimit was, small;
+    shape_of(LLAMA, &shape);
+    (void)snprintf(dir, sizeof dir, "%s/fails/model", base);
+    (void)snprintf(left, sizeof left, "%s/fails/model.tmp-2147483647", base);
+    check_ok(il_dir_make(left, &err), &err); /* no process has this number */
+    (void)snprintf(left, sizeof left, "%s/fails/model.tmp-2147483647/config.json", base);
+    check_ok(il_file_write_atomic(left, "{}", 2, &err), &err);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    small = was;
+    small.rlim_cur = 30000;
+    void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    il_make_options options = {.seed = 1};
+    int rc = il_model_make(&shape, dir, &options, NULL, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    (void)signal(SIGXFSZ, before);
+    assert_int_equal(rc, IL_E_IO);
+    assert_non_null(strstr(err.where, dir));
+    (void)snprintf(dir, sizeof dir, "%s/fails", base);
+    assert_int_equal(entries(dir, list, sizeof list), 0);
+}
+
 /* The superuser may write anywhere; then a read-only place cannot be had this way. */
 static void test_no_permission(void **state)
 {
@@ -284,9 +314,13 @@ static void test_ensure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_family),        cmocka_unit_test(test_shards_and_threads),
-        cmocka_unit_test(test_kept_refused_forced), cmocka_unit_test(test_stopped_and_full),
-        cmocka_unit_test(test_no_permission),       cmocka_unit_test(test_ensure),
+        cmocka_unit_test(test_every_family),
+        cmocka_unit_test(test_shards_and_threads),
+        cmocka_unit_test(test_kept_refused_forced),
+        cmocka_unit_test(test_stopped_and_full),
+        cmocka_unit_test(test_write_fails),
+        cmocka_unit_test(test_no_permission),
+        cmocka_unit_test(test_ensure),
     };
     return cmocka_run_group_tests(tests, make_base, remove_base);
 }
