@@ -78,7 +78,8 @@ static int measure_fma(json_t *rows, il_dtype dtype, uint32_t threads, il_error 
 }
 
 /* Working sets that live in one level: half of every thread's L2; three quarters of one L3, unless
- * the threads' L2 hold most of that; four times all L3, at least 256 MiB, for memory itself. */
+ * the threads' L2 hold half of that; for memory itself four times the L3 that the threads can
+ * reach, at least 256 MiB, at most a quarter of what is available. */
 static uint64_t l2_set(const il_machine *m, uint32_t threads)
 {
     return m->l2_bytes / 2 * threads;
@@ -90,10 +91,10 @@ static uint64_t l3_set(const il_machine *m, uint32_t threads)
     return set > 2 * m->l2_bytes * threads ? set : 0;
 }
 
-static uint64_t dram_set(const il_machine *m)
+static uint64_t dram_set(const il_machine *m, uint32_t threads)
 {
     const uint64_t least = UINT64_C(256) << 20;
-    uint64_t caches = 4 * m->l3_bytes * (m->n_l3 ? m->n_l3 : 1);
+    uint64_t caches = 4 * m->l3_bytes * (m->n_l3 < threads ? m->n_l3 : threads);
     uint64_t set = caches > least ? caches : least;
     uint64_t room = m->available_bytes / 4;
     return room > 0 && set > room ? room : set;
@@ -117,7 +118,7 @@ int il__doctor_ceilings(const il_machine *m, uint32_t n_threads, json_t **out, i
             rc = measure_read(read, "L3", l3_set(m, t), t, err);
         }
         if (rc == IL_OK) {
-            rc = measure_read(read, "DRAM", dram_set(m), t, err);
+            rc = measure_read(read, "DRAM", dram_set(m, t), t, err);
         }
         if (rc == IL_OK) {
             rc = measure_fma(fma, IL_DTYPE_F32, t, err);

@@ -51,6 +51,15 @@ static void label(const char *name)
     (void)printf("  %-*s ", LABEL, name);
 }
 
+/* The kernel runs its words together. */
+static const char *smt_words(const char *word)
+{
+    return strcmp(word, "notsupported") == 0     ? "not supported"
+           : strcmp(word, "notimplemented") == 0 ? "not implemented"
+           : strcmp(word, "forceoff") == 0       ? "off for good"
+                                                 : word;
+}
+
 static void print_cpu(const json_t *cpu)
 {
     label("processor");
@@ -65,7 +74,7 @@ static void print_cpu(const json_t *cpu)
     label("settings");
     const json_t *turbo = at(cpu, "turbo");
     (void)printf("governor %s, SMT %s, turbo %s\n", text(cpu, "governor", "unknown"),
-                 text(cpu, "smt", "unknown"),
+                 smt_words(text(cpu, "smt", "unknown")),
                  json_is_null(turbo)   ? "unknown"
                  : json_is_true(turbo) ? "on"
                                        : "off");
@@ -191,6 +200,25 @@ static void print_clock_and_disk(const json_t *clock, const json_t *disk)
                  text(disk, "directory", "?"));
 }
 
+/* "4.40.2; imports in 1.3 s; /usr/bin/python3": whatever of it is known. */
+static void print_runtime(const json_t *row)
+{
+    static const char *const keys[] = {"version", "note", "where"};
+    const char *between = "";
+    (void)printf("  %-23s %-8s %-11s", text(row, "name", "?"),
+                 json_is_true(at(row, "found")) ? "here" : "missing", text(row, "use", ""));
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (json_is_string(at(row, keys[i]))) {
+            (void)printf("%s %s", between, text(row, keys[i], ""));
+            between = ";";
+        }
+    }
+    (void)printf("\n");
+    if (json_is_string(at(row, "install"))) {
+        (void)printf("  %-23s install: %s\n", "", text(row, "install", ""));
+    }
+}
+
 static void print_runtimes(const json_t *runtimes)
 {
     size_t i;
@@ -198,16 +226,7 @@ static void print_runtimes(const json_t *runtimes)
     (void)printf("\nruntimes (driven: this version measures it; found only: it does not yet)\n");
     json_array_foreach(runtimes, i, row)
     {
-        bool found = json_is_true(at(row, "found"));
-        const char *note = text(row, "note", NULL), *where = text(row, "where", NULL);
-        (void)printf("  %-23s %-8s %-11s %s", text(row, "name", "?"), found ? "here" : "missing",
-                     text(row, "use", ""), text(row, "version", ""));
-        (void)printf("%s%s%s\n", note && json_is_string(at(row, "version")) ? "; " : "",
-                     note ? note : "",
-                     !note && where && json_is_null(at(row, "version")) ? where : "");
-        if (json_is_string(at(row, "install"))) {
-            (void)printf("  %-23s   %s\n", "", text(row, "install", ""));
-        }
+        print_runtime(row);
     }
 }
 
