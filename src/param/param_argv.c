@@ -2,7 +2,7 @@
  *
  * The command-line face of the parameter table: reading argv and writing --help.
  */
-#include "study/param.h"
+#include "param/param.h"
 
 #include "base/text.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The one parameter table (study/param_table.h) and what is derived from it: parsing and validation
+ * The one parameter table (param/param_table.h) and what is derived from it: parsing and validation
  * of command-line flags and study-file keys, help, the manifest's record, nearest-name suggestions.
  * A parameter that is not in the table does not exist.
  *
@@ -67,7 +67,7 @@ typedef struct il_param {
 
 typedef enum il_param_id {
 #define IL_PARAM_ENUM(id, ...) IL_P_##id,
-#include "study/param_table.h"
+#include "param/param_table.h"
 #undef IL_PARAM_ENUM
     IL_P_COUNT
 } il_param_id;

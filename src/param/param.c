@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "study/param.h"
+#include "param/param.h"
 
 #include "base/text.h"
 
@@ -20,7 +20,7 @@ static const il_param rows[IL_P_COUNT] = {
                    .fallback = pfallback,                                                          \
                    .value_name = pvalue,                                                           \
                    .help = phelp},
-#include "study/param_table.h"
+#include "param/param_table.h"
 #undef IL_PARAM_ROW
 };
 

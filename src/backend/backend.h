@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The backend seam: what the driver knows of a runtime. A row of function pointers per kind; a
+ * backend knows nothing of blocks, repetitions or statistics. One object per backend entry of the
+ * study; at most one model is loaded at a time. Not thread-safe.
+ *
+ *   open ─► supports* ─► (load ─► (prepare ─► call)* ─► unload)* ─► close
+ */
+#ifndef IL_BACKEND_BACKEND_H
+#define IL_BACKEND_BACKEND_H
+
+#include "inferlaw/dtype.h"
+#include "inferlaw/error.h"
+#include "param/param.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { IL_BACKEND_VERSION = 1 };
+
+#define IL_CAP_STEP_TIMES 0x1u  /* a stamp per decode step */
+#define IL_CAP_UNSPLIT    0x2u  /* can run a call without stamps inside (closure) */
+#define IL_CAP_LOGITS     0x4u  /* can write logits for the parity gate */
+#define IL_CAP_TOKEN_IDS  0x8u  /* takes ids; otherwise text goes to it */
+#define IL_CAP_PROCESS    0x10u /* load starts a fresh process, unload ends it */
+#define IL_CAP_REFERENCE  0x20u /* our own engine: left out of rankings, rows say so */
+
+/* What a call may need to know of the model. */
+typedef struct il_backend_model {
+    const char *name; /* as in the study */
+    const char *path; /* checkpoint directory, NULL for served models */
+    const char *kind; /* the model's kind */
+    uint32_t max_batch, max_prompt_tok, max_gen_tok; /* over all cells of this load, for sizing */
+} il_backend_model;
+
+typedef struct il_call_request {
+    uint32_t batch;      /* sequences, all with the same prompt length n_ids */
+    uint32_t n_ids;      /* tokens of one prompt; 0 when only text is known */
+    const int32_t *ids;  /* batch × n_ids, NULL for text backends */
+    const char *prompt;  /* text, NULL when the prompt is made of ids */
+    uint32_t gen_tokens; /* decode steps */
+    uint32_t depth_tok;  /* tokens put into the cache, untimed, before the prompt (bench -d) */
+    bool split;          /* false: closure, no stamp or synchronisation inside */
+    double deadline_s;
+} il_call_request;
+
+typedef struct il_call_result {
+    int64_t t0_ns, t_first_ns; /* t_first 0 when unsplit */
+    int64_t t_end_ns;          /* the last step's stamp, or the end of an unsplit call */
+    int64_t *t_step_ns;        /* storage for gen_tokens stamps, given by the caller */
+    uint32_t n_steps;          /* steps run = stamps filled when split */
+    uint32_t prompt_tok;       /* tokens of one prompt as run */
+    double prefill_event_ms, decode_event_ms, gpu_peak_mb; /* NaN = not measured */
+    uint64_t major_faults, minor_faults, ctx_involuntary;  /* of the worker during the call */
+    char status[16];                                       /* "ok", "error", "flagged" */
+    char reason[32]; /* code word when not ok: a name of the error table, "nonfinite"… */
+    json_t *server;  /* a server's own counters, new reference or NULL */
+} il_call_result;
+
+typedef struct il_load_result {
+    int64_t t_spawn_ns, t_hello_ns, t0_ns,
+        t1_ns;      /* process start to hello; load request to reply */
+    json_t *stages; /* [{"name","t0_ns","t1_ns","major_faults"}], new reference or NULL */
+    json_t *facts;  /* what the runtime says of itself, new reference or NULL */
+} il_load_result;
+
+typedef struct il_backend il_backend; /* each kind derives from it: first member is ops */
+
+typedef struct il_backend_ops {
+    uint32_t version; /* IL_BACKEND_VERSION */
+    const char *kind; /* as in study files */
+    uint32_t caps;    /* IL_CAP_ */
+    /* entry: the backend's parameter set (scope IL_SCOPE_BACKEND), alive as long as the object.
+     * Starts nothing and reads no model. */
+    int (*open)(const il_param_set *entry, il_backend **out, il_error *err);
+    /* IL_OK, or IL_E_UNSUPPORTED / IL_E_NOT_FOUND with reason and hint: the cell becomes skipped
+     * rows. Cheap: asked once per (backend, model). */
+    int (*supports)(il_backend *b, const il_backend_model *model, il_error *err);
+    int (*load)(il_backend *b, const il_backend_model *model, il_load_result *out, il_error *err);
+    /* Untimed: tells the runtime the shape of the next calls and hands over the ids. */
+    int (*prepare)(il_backend *b, const il_call_request *request, il_error *err);
+    /* A failed call returns a code; result->status and reason are then filled too. IL_E_CRASHED and
+     * IL_E_TIMEOUT mean the process is gone: unload, then load again before the next call. */
+    int (*call)(il_backend *b, const il_call_request *request, il_call_result *result,
+                il_error *err);
+    /* Writes float32 logits [n_ids][vocab] of one forward pass to path. NULL without IL_CAP_LOGITS.
+     */
+    int (*logits)(il_backend *b, const int32_t *ids, uint32_t n_ids, const char *path,
+                  il_error *err);
+    int (*unload)(il_backend *b, il_error *err); /* legal when nothing is loaded */
+    pid_t (*pid)(const il_backend *b);           /* the process that computes, 0 when unknown */
+    void (*close)(il_backend *b);                /* NULL is fine */
+} il_backend_ops;
+
+struct il_backend {
+    const il_backend_ops *ops;
+};
+
+/* The registry: the ops of a kind, or NULL; and the list, ended by NULL. */
+const il_backend_ops *il_backend_find(const char *kind);
+const il_backend_ops *const *il_backend_list(void);
+
+#endif
