@@ -9,11 +9,15 @@
 #include <string.h>
 
 enum {
+    /* A pass that reads fewer bytes of weights than this, and multiplies less, is the calling
+     * thread's alone: a parked helper takes tens of microseconds to come. */
+    SHARE_PASS_BYTES = 3 << 20,
+    SHARE_PASS_MULTIPLY_ADDS = 8 << 20,
     /* Numbers a row operation must touch before it is shared: about two microseconds of work. */
     SHARE_FLOATS = 32768,
     /* Bytes of weights read once, or multiply-adds, before a linear layer is shared. */
     SHARE_WEIGHT_BYTES = 131072,
-    SHARE_MULTIPLY_ADDS = 131072,
+    SHARE_MULTIPLY_ADDS = 524288,
     /* Multiply-adds of attention before it is shared. */
     SHARE_ATTENTION = 32768,
 };
@@ -23,6 +27,7 @@ typedef struct pass {
     const il__op *op;
     const int32_t *ids; /* of the chunk's first row */
     uint32_t m;         /* rows in flight */
+    il_pool *pool;      /* the model's, or its pool of one */
     uint32_t n_segments;
     uint32_t logits_row; /* where the next selected row's logits go */
     /* attention */
@@ -158,7 +163,7 @@ static void run_rows(pass *p)
 {
     const il_engine_session *s = p->s;
     if (p->m > 1 && p->m * s->model->graph.slot_width[p->op->src] >= SHARE_FLOATS) {
-        il_pool_run(s->model->pool, rows_task, p);
+        il_pool_run(p->pool, rows_task, p);
     } else {
         rows_task(p, 0, 1);
     }
@@ -167,12 +172,12 @@ static void run_rows(pass *p)
 /* --- linear layers ------------------------------------------------------------------------------
  */
 
-static il_pool *linear_pool(const il_engine_model *model, const il_linear *linear, uint32_t m)
+static il_pool *linear_pool(const pass *p, const il_linear *linear)
 {
     uint64_t weights = (uint64_t)linear->n_in * linear->n_out;
     bool share = weights * il_dtype_bytes(linear->dtype) >= SHARE_WEIGHT_BYTES ||
-                 weights * m >= (uint64_t)SHARE_MULTIPLY_ADDS * 4;
-    return share ? model->pool : model->solo;
+                 weights * p->m >= SHARE_MULTIPLY_ADDS;
+    return share ? p->pool : p->s->model->solo;
 }
 
 static void run_linear(const pass *p)
@@ -183,7 +188,7 @@ static void run_linear(const pass *p)
     uint32_t row = op->dst == IL__SLOT_LOGITS ? p->logits_row : 0;
     il_linear_forward(linear, s->slots[op->src], s->stride[op->src], slot_row(s, op->dst, row),
                       s->stride[op->dst], p->m, op->epilogue, s->linear_scratch,
-                      linear_pool(s->model, linear, p->m));
+                      linear_pool(p, linear));
 }
 
 /* --- attention ----------------------------------------------------------------------------------
@@ -246,7 +251,7 @@ static void run_attention(pass *p)
     /* Query heads of one KV head share its keys, so they stay together unless that leaves too few
      * units to go round. */
     uint32_t per_kv = shape->n_head / shape->n_kv_head;
-    bool few = blocks * shape->n_kv_head < 2 * il_pool_size(s->model->pool);
+    bool few = blocks * shape->n_kv_head < 2 * il_pool_size(p->pool);
     p->heads_per_unit = few ? 1 : per_kv;
     uint32_t groups = shape->n_head / p->heads_per_unit;
     uint32_t unit = 0;
@@ -257,7 +262,7 @@ static void run_attention(pass *p)
     p->n_units = unit;
     atomic_store_explicit(&p->next_unit, 0, memory_order_relaxed);
     if (pairs * shape->n_head * shape->d_head >= SHARE_ATTENTION && unit > 1) {
-        il_pool_run(s->model->pool, attention_task, p);
+        il_pool_run(p->pool, attention_task, p);
     } else {
         attention_task(p, 0, 1);
     }
@@ -341,6 +346,18 @@ static uint32_t plan_chunk(pass *p, uint32_t *sequence, uint32_t *done, const ui
     return n_selected;
 }
 
+/* Enters a window of the pool that the pass is worth. */
+static il_pool *enter_pool(const il_engine_model *model, uint64_t n_rows)
+{
+    uint64_t weights = model->graph.n_weights;
+    bool share = weights * il_dtype_bytes(model->graph.dtype) >= SHARE_PASS_BYTES ||
+                 weights * n_rows >= SHARE_PASS_MULTIPLY_ADDS;
+    il_pool *pool = share ? model->pool : model->solo;
+    il_pool_enter(pool);
+    il_pool_wake(pool);
+    return pool;
+}
+
 void il__forward(il_engine_session *session, const int32_t *ids, const uint32_t *lengths,
                  uint32_t batch, il_engine_logits_at at)
 {
@@ -350,7 +367,7 @@ void il__forward(il_engine_session *session, const int32_t *ids, const uint32_t 
         n_rows += lengths[i];
     }
     uint32_t saved = il__flush_denormals();
-    il_pool_enter(session->model->pool);
+    p.pool = enter_pool(session->model, n_rows);
     uint32_t sequence = 0;
     uint32_t done = 0;
     for (uint64_t row = 0; row < n_rows; row += p.m) {
@@ -362,7 +379,7 @@ void il__forward(il_engine_session *session, const int32_t *ids, const uint32_t 
         run_chunk(&p, n_selected);
         p.m = n;
     }
-    il_pool_leave(session->model->pool);
+    il_pool_leave(p.pool);
     il__restore_denormals(saved);
     session->n_logits_rows = p.logits_row;
 }

@@ -52,6 +52,7 @@ static il__matrix *add_matrix(builder *b, uint32_t n_out, uint32_t n_in, bool tr
     matrix->linear =
         (il_linear){.n_in = n_in, .n_out = n_out, .dtype = graph->dtype, .isa = b->isa};
     matrix->transposed = transposed;
+    graph->n_weights += (uint64_t)n_out * n_in;
     graph->max_n_in = n_in > graph->max_n_in ? n_in : graph->max_n_in;
     return matrix;
 }

@@ -78,6 +78,7 @@ typedef struct il__graph {
     uint32_t n_matrices;
     size_t slot_width[IL__SLOT_COUNT]; /* floats a row holds */
     uint32_t max_n_in;                 /* widest input of a linear layer */
+    uint64_t n_weights;                /* numbers in all matrices: multiply-adds of a row */
 
     il__matrix *head;               /* rows of a tied head are the embedding */
     il__vector position;            /* [n_positions + position_offset, d_model] */
