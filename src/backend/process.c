@@ -86,7 +86,7 @@ static int give_up(il__process_backend *p, int rc, const char *doing, il_error *
     char what[sizeof err->what], end[80];
     il_error cause = err ? *err : (il_error){.code = rc};
     il_process_state state = {.phase = IL_PROCESS_RUNNING};
-    if (rc != IL_E_TIMEOUT) {
+    if (rc != IL_E_TIMEOUT && rc != IL_E_PROTOCOL) {
         (void)il_process_wait(p->process, LAST_WORDS_MS, &state);
     }
     bool died = state.phase != IL_PROCESS_RUNNING;
