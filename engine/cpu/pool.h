@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The engine's thread pool. The calling thread is worker 0. Inside a window (il_pool_enter …
- * il_pool_leave) helpers spin between stages so that a hand-over costs a microsecond or two; outside
- * they are parked in the kernel and cost nothing. Windows do not nest.
+ * il_pool_leave) helpers spin between stages so that a hand-over costs a microsecond or two;
+ * outside they are parked in the kernel and cost nothing. Windows do not nest.
  */
 #ifndef IL_ENGINE_CPU_POOL_H
 #define IL_ENGINE_CPU_POOL_H
@@ -20,8 +20,8 @@ void il_pool_destroy(il_pool *pool);
 uint32_t il_pool_size(const il_pool *pool);
 void il_pool_enter(il_pool *pool);
 void il_pool_leave(il_pool *pool);
-/* Runs task(arg, w, n) on every worker and returns when all are done (a full barrier). Legal outside
- * a window too, at the cost of waking the helpers. */
+/* Runs task(arg, w, n) on every worker and returns when all are done (a full barrier). Legal
+ * outside a window too, at the cost of waking the helpers. */
 void il_pool_run(il_pool *pool, il_pool_task task, void *arg);
 /* A barrier among the workers of a running task. */
 void il_pool_barrier(il_pool *pool, uint32_t worker);

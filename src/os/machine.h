@@ -27,6 +27,7 @@ typedef struct il_machine {
     uint32_t n_l3;
     uint64_t memory_bytes, available_bytes, swap_bytes, swap_used_bytes;
     uint64_t memory_limit_bytes; /* of the cgroup, 0 = none */
+    double cpu_quota;            /* of the cgroup: CPUs' worth of time per wall time, 0 = none */
     char governor[32], smt[16], thp[32], numa_balancing[8]; /* "" = unreadable */
     bool turbo_known, turbo_on;
     double load1, steal_percent_since_boot; /* NaN = unreadable */
