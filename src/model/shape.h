@@ -75,6 +75,7 @@ typedef struct il_shape {
     il_rope_scaling rope_scaling;
     double rope_factor, rope_low_freq, rope_high_freq, rope_original_positions; /* llama3 */
     double rope_beta_fast, rope_beta_slow;                                      /* yarn */
+    bool rope_truncate; /* yarn: the ramp's ends are rounded to whole dims (gpt-oss: not) */
 
     il_activation activation;
     bool gated_ffn;      /* down(act(gate) · up); else proj(act(fc)) */

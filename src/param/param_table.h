@@ -42,7 +42,7 @@ P(KIND, "kind", 0, CHOICE, IL_SCOPE_MODEL | IL_SCOPE_BACKEND, 0, 0, "hf|native|o
 P(DEVICE, "device", 0, CHOICE, IL_SCOPE_BACKEND, 0, 0, "cpu|cuda", "cpu", "D", "where it runs")
 P(DTYPE, "dtype", 0, CHOICE, IL_SCOPE_BACKEND | IL_SCOPE_BENCH | IL_SCOPE_MODEL_MAKE | IL_SCOPE_MODEL_LOGITS, 0, 0, "fp32|bf16|fp16", "fp32", "T", "number format of the weights")
 P(BATCH_SIZE, "batch_size", 'b', I64, IL_SCOPE_BACKEND | IL_SCOPE_BENCH, 1, 65536, NULL, "1", "N", "sequences in a call")
-P(THREADS, "threads", 't', I64, IL_SCOPE_BACKEND | IL_SCOPE_BENCH | IL_SCOPE_MODEL_LOGITS | IL_SCOPE_DOCTOR, 0, 4096, NULL, "0", "N", "threads; 0 = one per physical core allowed")
+P(THREADS, "threads", 't', I64, IL_SCOPE_BACKEND | IL_SCOPE_BENCH | IL_SCOPE_MODEL_LOGITS | IL_SCOPE_MODEL_MAKE | IL_SCOPE_DOCTOR, 0, 4096, NULL, "0", "N", "threads; 0 = one per physical core allowed")
 P(AFFINITY, "affinity", 0, TEXT, IL_SCOPE_BACKEND, 0, 0, NULL, NULL, "CPUS", "CPUs of the worker, as 0-3,8")
 P(ISA, "isa", 0, CHOICE, IL_SCOPE_BACKEND | IL_SCOPE_BENCH | IL_SCOPE_MODEL_LOGITS, 0, 0, "auto|reference|avx2|avx512", "auto", "ISA", "kernels of the native engine")
 P(LOGITS, "logits", 0, CHOICE, IL_SCOPE_BACKEND, 0, 0, "last|all", "last", "WHERE", "prompt positions the head is computed at in prefill")

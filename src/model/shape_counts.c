@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a shape costs: parameters counted four ways, bytes of a decode step, FLOPs of a pass. All of
+ * it is summed over the list of stored tensors, so that counts and checkpoints cannot disagree.
+ */
+#include "model/shape.h"
+
+#include "base/checked.h"
+
+typedef struct tally {
+    const il_shape *shape;
+    uint64_t total, embedding, position, head; /* elements */
+    uint64_t idle;                             /* of experts a token is not routed to */
+    uint64_t multiply; /* elements of matrices one token multiplies with, without the head */
+    bool overflow;
+} tally;
+
+static int add(const il_tensor_info *info, void *user)
+{
+    tally *t = user;
+    const il_shape *s = t->shape;
+    uint64_t n = 1, idle = 0;
+    for (uint32_t i = 0; i < info->n_dims; i++) {
+        if (!il_mul_u64(n, info->dims[i], &n)) {
+            t->overflow = true;
+            return 1;
+        }
+    }
+    if (!il_add_u64(t->total, n, &t->total)) {
+        t->overflow = true;
+        return 1;
+    }
+    bool fused = (info->role == IL_ROLE_LINEAR && info->n_dims == 3) ||
+                 (info->role == IL_ROLE_LINEAR_BIAS && info->n_dims == 2);
+    if (fused) {
+        idle = n / s->n_expert * (s->n_expert - s->n_expert_used);
+    } else if (info->expert >= 0 && (uint32_t)info->expert >= s->n_expert_used) {
+        idle = n;
+    }
+    t->idle += idle;
+    switch (info->role) {
+    case IL_ROLE_EMBEDDING:
+        t->embedding += n;
+        break;
+    case IL_ROLE_POSITION:
+        t->position += n;
+        break;
+    case IL_ROLE_HEAD:
+        t->head += n;
+        break;
+    case IL_ROLE_LINEAR:
+        t->multiply += n - idle;
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static tally count(const il_shape *shape)
+{
+    tally t = {.shape = shape};
+    (void)il_shape_each_tensor(shape, add, &t);
+    return t;
+}
+
+static bool slides(const il_shape *s, uint32_t layer)
+{
+    return s->sliding_window > 0 &&
+           !(s->sliding_period > 0 && (layer + 1) % s->sliding_period == 0);
+}
+
+int il_shape_count(const il_shape *shape, il_param_counts *out, il_error *err)
+{
+    tally t = count(shape);
+    /* Bytes and FLOPs are multiples of the count: leave them room. */
+    if (t.overflow || t.total > UINT64_MAX >> 8) {
+        return il_fail(err, IL_E_RANGE, "the shape has more parameters than can be counted");
+    }
+    uint64_t d = shape->d_model;
+    out->total = t.total;
+    out->non_embedding = t.total - t.embedding - t.position - t.head;
+    out->active = t.total - t.idle;
+    out->read_per_step =
+        out->non_embedding - t.idle + (uint64_t)shape->vocab_size * d + d + (t.position ? d : 0);
+    return IL_OK;
+}
+
+uint64_t il_shape_kv_bytes_per_token(const il_shape *shape, il_dtype kv_dtype)
+{
+    return 2ull * shape->n_layer * shape->n_kv_head * shape->d_head * il_dtype_bytes(kv_dtype);
+}
+
+uint64_t il_shape_bytes_per_step(const il_shape *shape, il_dtype dtype, il_dtype kv_dtype,
+                                 uint32_t batch, uint32_t context_tok)
+{
+    il_param_counts counts;
+    if (il_shape_count(shape, &counts, NULL) != IL_OK) {
+        return 0;
+    }
+    uint64_t positions = 0; /* of the cache, read or written, summed over layers */
+    for (uint32_t i = 0; i < shape->n_layer; i++) {
+        bool capped = slides(shape, i) && context_tok > shape->sliding_window;
+        positions += (uint64_t)(capped ? shape->sliding_window : context_tok) + 1;
+    }
+    uint64_t position_bytes = 2ull * shape->n_kv_head * shape->d_head * il_dtype_bytes(kv_dtype);
+    return counts.read_per_step * il_dtype_bytes(dtype) + batch * positions * position_bytes;
+}
+
+/* Positions attended to by n_tok tokens that follow context_tok others: token i sees
+ * min(context + i + 1, window). */
+static double attended(double context_tok, double n_tok, double window)
+{
+    double last = context_tok + n_tok;
+    if (window <= 0 || last <= window) {
+        return n_tok * (context_tok + (n_tok + 1) / 2);
+    }
+    double below = window > context_tok ? window - context_tok : 0; /* tokens not yet capped */
+    return below * (context_tok + (below + 1) / 2) + (n_tok - below) * window;
+}
+
+double il_shape_flops(const il_shape *shape, uint32_t batch, uint32_t n_tok, uint32_t context_tok,
+                      uint32_t n_logits)
+{
+    tally t = count(shape);
+    double attention = 0;
+    for (uint32_t i = 0; i < shape->n_layer; i++) {
+        attention += attended(context_tok, n_tok, slides(shape, i) ? shape->sliding_window : 0);
+    }
+    attention *= 4.0 * shape->n_head * shape->d_head;
+    double weights = 2.0 * (double)t.multiply * n_tok;
+    double head = 2.0 * shape->vocab_size * (double)shape->d_model * n_logits;
+    return batch * (weights + head + attention);
+}
