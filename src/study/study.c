@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/text.h"
+#include "study/order.h"
 
 #include <math.h>
 #include <openssl/sha.h>
@@ -254,23 +254,15 @@ json_t *il_study_json(const il_study *s)
 
 /* --- prompts ---------------------------------------------------------------------------------- */
 
-/* splitmix64 (Steele, Lea, Flood 2014): one step of the stream. */
-static uint64_t splitmix(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 void il_study_prompt_ids(uint64_t seed, const char *scenario, uint32_t row, uint32_t vocab_size,
                          uint32_t n_ids, int32_t *ids)
 {
-    uint64_t state = il_fnv1a64(scenario, strlen(scenario)) ^ splitmix(&seed);
-    uint64_t first = splitmix(&state) % vocab_size;
-    state += (uint64_t)row << 40;
+    il_stream shared = il_stream_of(seed, scenario, 0);
+    il_stream own = il_stream_of(seed, scenario, (uint64_t)row + 1);
     for (uint32_t i = 0; i < n_ids; i++) {
-        uint64_t id = i == 0 ? (first + row) % vocab_size : splitmix(&state) % vocab_size;
+        /* The first ids of the rows run on from one another, so that no two rows are the same. */
+        uint64_t id = i == 0 ? (il_stream_below(&shared, vocab_size) + row) % vocab_size
+                             : il_stream_below(&own, vocab_size);
         ids[i] = (int32_t)id;
     }
 }
