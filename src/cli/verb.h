@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * One file a verb. A verb declares its command line as rows of the parameter table
- * (study/param.h), so that help, validation and shell completion come from the same place.
+ * (param/param.h), so that help, validation and shell completion come from the same place.
  */
 #ifndef IL_CLI_VERB_H
 #define IL_CLI_VERB_H

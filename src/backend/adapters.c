@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Kinds whose runtimes this version has no adapter for. A study that names them loads; their cells
+ * are skipped rows that say why and what can be done. Where the runtime would be a child process,
+ * `command:` can name a worker that speaks the protocol, and then it is driven like any other.
+ */
+#include "backend/process.h"
+
+static int hf_open(const il_param_set *entry, il_backend **out, il_error *err)
+{
+    return il__process_open(&il__backend_hf, NULL, entry, out, err);
+}
+
+static int onnxruntime_open(const il_param_set *entry, il_backend **out, il_error *err)
+{
+    return il__process_open(&il__backend_onnxruntime, NULL, entry, out, err);
+}
+
+/* The user's worker, if there is one. true: *rc is the answer. */
+static bool answered_by_command(il_backend *b, const il_backend_model *model, int *rc,
+                                il_error *err)
+{
+    if (!il__process_has_command((il__process_backend *)b)) {
+        return false;
+    }
+    *rc = il__check_model_dir(model, err);
+    return true;
+}
+
+static int hf_supports(il_backend *b, const il_backend_model *model, il_error *err)
+{
+    int rc;
+    if (answered_by_command(b, model, &rc, err)) {
+        return rc;
+    }
+    rc = il_fail(err, IL_E_UNSUPPORTED, "the PyTorch worker is not part of this version");
+    il_error_hint(err, "--map hf=native runs these checkpoints on the built-in engine; `command:` "
+                       "on the backend entry names a worker of your own (docs/wire.md)");
+    return rc;
+}
+
+static int onnxruntime_supports(il_backend *b, const il_backend_model *model, il_error *err)
+{
+    int rc;
+    if (answered_by_command(b, model, &rc, err)) {
+        return rc;
+    }
+    rc = il_fail(err, IL_E_UNSUPPORTED, "the ONNX Runtime worker is not part of this version");
+    il_error_hint(err, "--map onnxruntime=native runs these checkpoints on the built-in engine; "
+                       "`command:` on the backend entry names a worker of your own (docs/wire.md)");
+    return rc;
+}
+
+const il_backend_ops il__backend_hf = {
+    IL__PROCESS_OPS,
+    .kind = "hf",
+    .caps = IL__PROCESS_CAPS,
+    .open = hf_open,
+    .supports = hf_supports,
+};
+
+const il_backend_ops il__backend_onnxruntime = {
+    IL__PROCESS_OPS,
+    .kind = "onnxruntime",
+    .caps = IL__PROCESS_CAPS,
+    .open = onnxruntime_open,
+    .supports = onnxruntime_supports,
+};
+
+/* Servers: nothing of the process machinery runs, because supports() always says no. */
+
+static int ollama_open(const il_param_set *entry, il_backend **out, il_error *err)
+{
+    return il__process_open(&il__backend_ollama, NULL, entry, out, err);
+}
+
+static int openai_open(const il_param_set *entry, il_backend **out, il_error *err)
+{
+    return il__process_open(&il__backend_openai, NULL, entry, out, err);
+}
+
+static int server_supports(il_backend *b, const il_backend_model *model, il_error *err)
+{
+    (void)model;
+    int rc = il_fail(err, IL_E_UNSUPPORTED, "this version of inferlaw does not drive %s",
+                     b->ops == &il__backend_ollama ? "Ollama" : "OpenAI-compatible servers");
+    il_error_hint(err, "a model that a server holds cannot be mapped to another backend; "
+                       "checkpoint directories run on kind native");
+    return rc;
+}
+
+static int server_load(il_backend *b, const il_backend_model *model, il_load_result *out,
+                       il_error *err)
+{
+    *out = (il_load_result){0};
+    return server_supports(b, model, err);
+}
+
+const il_backend_ops il__backend_ollama = {
+    .version = IL_BACKEND_VERSION,
+    .kind = "ollama",
+    .caps = 0,
+    .open = ollama_open,
+    .supports = server_supports,
+    .load = server_load,
+    .prepare = il__process_prepare,
+    .call = il__process_call,
+    .unload = il__process_unload,
+    .pid = il__process_pid,
+    .close = il__process_close,
+};
+
+const il_backend_ops il__backend_openai = {
+    .version = IL_BACKEND_VERSION,
+    .kind = "openai",
+    .caps = 0,
+    .open = openai_open,
+    .supports = server_supports,
+    .load = server_load,
+    .prepare = il__process_prepare,
+    .call = il__process_call,
+    .unload = il__process_unload,
+    .pid = il__process_pid,
+    .close = il__process_close,
+};
