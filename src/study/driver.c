@@ -60,8 +60,8 @@ static int run_item(il__driver *d, uint32_t block, uint32_t item, il_error *err)
     return il__driver_arm(d, block, (item - n_groups) / 2, (item - n_groups) % 2, err);
 }
 
-static int run_items(il__driver *d, uint32_t block, const char *purpose, uint32_t first,
-                     uint32_t n, il_error *err)
+static int run_items(il__driver *d, uint32_t block, const char *purpose, uint32_t first, uint32_t n,
+                     il_error *err)
 {
     uint64_t seed = (uint64_t)il_param_i64(&d->plan->study->top, IL_P_SEED);
     il_stream stream = il_stream_of(seed, purpose, block);
@@ -157,9 +157,10 @@ static int storage(il__driver *d, il_error *err)
     d->stamps = il_arena_array(&d->arena, most_steps, sizeof *d->stamps);
     d->ids = il_arena_array(&d->arena, most_ids, sizeof *d->ids);
     d->order = il_arena_array(&d->arena, (size_t)p->n_groups + 2 * n_pairs, sizeof *d->order);
+    d->cells = il_arena_array(&d->arena, p->n_cells, sizeof *d->cells);
     d->pair_cell = il_arena_array(&d->arena, n_pairs, sizeof *d->pair_cell);
     d->runtimes = json_object();
-    if (!d->stamps || !d->ids || !d->order || !d->pair_cell || !d->runtimes) {
+    if (!d->stamps || !d->ids || !d->order || !d->cells || !d->pair_cell || !d->runtimes) {
         return il_fail(err, IL_E_NOMEM, "out of memory");
     }
     return il_history_init(&d->history, p, n_pairs, err);
@@ -184,7 +185,8 @@ static int write_plan(il__driver *d, il_error *err)
     bool same = body && last;
     const char *key;
     json_t *value;
-    json_object_foreach(body, key, value) {
+    json_object_foreach(body, key, value)
+    {
         same = same && json_equal(value, json_object_get(last, key));
     }
     if (same) {

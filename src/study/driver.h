@@ -16,16 +16,16 @@
 #include <signal.h>
 
 typedef struct il_driver_progress {
-    double done;        /* 0 to 1, by expected time */
+    double done; /* 0 to 1, by expected time */
     double elapsed_s, left_s;
     uint32_t block, blocks; /* from 1 */
-    const char *what;   /* "native_fp32 models/gpt2-25m", "A/A arm" … */
+    const char *what;       /* "native_fp32 models/gpt2-25m", "A/A arm" … */
 } il_driver_progress;
 
 typedef struct il_driver_options {
     const char *dir; /* the run directory */
     bool resume;
-    int argc;        /* of the program, for the manifest */
+    int argc; /* of the program, for the manifest */
     char *const *argv;
     const volatile sig_atomic_t *stop; /* non-zero: finish the call, leave a valid run */
     volatile sig_atomic_t *worker_pid; /* kept up to date for a signal handler; may be NULL */

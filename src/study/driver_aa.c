@@ -130,14 +130,14 @@ int il__driver_arm(il__driver *d, uint32_t block, uint32_t pair, uint32_t arm, i
         return rc;
     }
     bool ok = why.code == IL_OK;
-    json_t *line = json_pack(
-        "{s:I,s:I,s:s,s:I,s:s,s:s?,s:o,s:o,s:o,s:o,s:o}", "cell", (json_int_t)cell, "block",
-        (json_int_t)block, "arm", arm ? "b" : "a", "pair", (json_int_t)pair, "status",
-        ok ? "ok" : "error", "reason", ok ? NULL : il_code_name(why.code), "t0_ns",
-        ok ? json_integer(r.t0_ns) : json_null(), "t_first_ns",
-        ok ? json_integer(r.t_first_ns) : json_null(), "t_end_ns",
-        ok ? json_integer(r.t_end_ns) : json_null(), "decode_steps",
-        ok ? json_integer(r.n_steps) : json_null(), "state", state ? state : json_null());
+    json_t *line =
+        json_pack("{s:I,s:I,s:s,s:I,s:s,s:s?,s:o,s:o,s:o,s:o,s:o}", "cell", (json_int_t)cell,
+                  "block", (json_int_t)block, "arm", arm ? "b" : "a", "pair", (json_int_t)pair,
+                  "status", ok ? "ok" : "error", "reason", ok ? NULL : il_code_name(why.code),
+                  "t0_ns", ok ? json_integer(r.t0_ns) : json_null(), "t_first_ns",
+                  ok ? json_integer(r.t_first_ns) : json_null(), "t_end_ns",
+                  ok ? json_integer(r.t_end_ns) : json_null(), "decode_steps",
+                  ok ? json_integer(r.n_steps) : json_null(), "state", state ? state : json_null());
     *done = true;
     il__driver_tick(d, block, NULL,
                     2 * c->estimate_ms + il_plan_load_estimate_ms(d->plan, c->group));

@@ -51,15 +51,15 @@ void il__driver_unload(il__driver *d)
 static int write_cold(il__driver *d, uint32_t backend, uint32_t model, uint32_t block,
                       const il_load_result *load, il_error *err)
 {
-    json_t *line = json_pack(
-        "{s:s,s:s,s:I,s:o,s:o,s:I,s:I,s:o,s:o,s:n}", "backend",
-        d->plan->study->backends[backend].name, "model", d->plan->study->models[model].name,
-        "block", (json_int_t)block, "t_spawn_ns",
-        load->t_spawn_ns ? json_integer(load->t_spawn_ns) : json_null(), "t_hello_ns",
-        load->t_hello_ns ? json_integer(load->t_hello_ns) : json_null(), "t0_ns",
-        (json_int_t)load->t0_ns, "t1_ns", (json_int_t)load->t1_ns, "stages",
-        load->stages ? json_incref(load->stages) : json_null(), "facts",
-        load->facts ? json_incref(load->facts) : json_null(), "page_cache");
+    json_t *line =
+        json_pack("{s:s,s:s,s:I,s:o,s:o,s:I,s:I,s:o,s:o,s:n}", "backend",
+                  d->plan->study->backends[backend].name, "model",
+                  d->plan->study->models[model].name, "block", (json_int_t)block, "t_spawn_ns",
+                  load->t_spawn_ns ? json_integer(load->t_spawn_ns) : json_null(), "t_hello_ns",
+                  load->t_hello_ns ? json_integer(load->t_hello_ns) : json_null(), "t0_ns",
+                  (json_int_t)load->t0_ns, "t1_ns", (json_int_t)load->t1_ns, "stages",
+                  load->stages ? json_incref(load->stages) : json_null(), "facts",
+                  load->facts ? json_incref(load->facts) : json_null(), "page_cache");
     return il_journal_write(d->journal, "cold", line, err);
 }
 
@@ -213,12 +213,12 @@ static int write_call(il__driver *d, const il__slot *slot, const il_call_request
     const il_cell *c = &d->plan->cells[slot->cell];
     pid_t pid = ops_of(d, c->backend)->pid(d->plan->open[c->backend]);
     bool flagged = strcmp(r->status, "flagged") == 0;
-    json_t *line = slot_json(d, slot, flagged ? "flagged" : "ok",
-                             flagged && r->reason[0] ? r->reason : NULL);
+    json_t *line =
+        slot_json(d, slot, flagged ? "flagged" : "ok", flagged && r->reason[0] ? r->reason : NULL);
     uint32_t seq = r->prompt_tok ? r->prompt_tok : request->n_ids;
-    json_t *events = json_pack("{s:o,s:o,s:o}", "prefill_ms", il_json_real(r->prefill_event_ms),
-                               "kv_decode_ms", il_json_real(r->decode_event_ms), "gpu_peak_mb",
-                               il_json_real(r->gpu_peak_mb));
+    json_t *events =
+        json_pack("{s:o,s:o,s:o}", "prefill_ms", il_json_real(r->prefill_event_ms), "kv_decode_ms",
+                  il_json_real(r->decode_event_ms), "gpu_peak_mb", il_json_real(r->gpu_peak_mb));
     json_t *rest = json_pack(
         "{s:n,s:o,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "message", "flags",
         flags, "started_at_unix", started_unix, "batch_size", (json_int_t)c->batch, "seq_len",
@@ -235,8 +235,9 @@ static int write_call(il__driver *d, const il__slot *slot, const il_call_request
     d->load_ms = (double)NAN;
     mark(d, slot, flagged ? IL_CALL_FLAGGED : IL_CALL_OK);
     if (slot->block == 0 && slot->i >= d->plan->warmups) {
-        d->history.first_e2e_ms[(size_t)slot->cell * d->plan->repetitions + slot->i -
-                                d->plan->warmups] = (double)(r->t_end_ns - r->t0_ns) * 1e-6;
+        d->history
+            .first_e2e_ms[(size_t)slot->cell * d->plan->repetitions + slot->i - d->plan->warmups] =
+            (double)(r->t_end_ns - r->t0_ns) * 1e-6;
     }
     return il_journal_write(d->journal, "call", line, err);
 }
@@ -359,12 +360,9 @@ static int run_cell(il__driver *d, uint32_t cell, uint32_t block, il_error *err)
 int il__driver_group(il__driver *d, uint32_t group, uint32_t block, il_error *err)
 {
     const il_plan *p = d->plan;
-    uint32_t *cells = il_arena_array(&d->arena, p->n_cells, sizeof *cells);
+    uint32_t *cells = d->cells;
     uint32_t n = 0;
     int rc = IL_OK;
-    if (!cells) {
-        return il_fail(err, IL_E_NOMEM, "out of memory");
-    }
     for (uint32_t i = 0; i < p->n_cells; i++) {
         if (p->cells[i].group == group && p->cells[i].skip.code == IL_OK &&
             (any_pending(d, i, block, 0) || closure_pending(d, i, block))) {

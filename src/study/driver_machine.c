@@ -39,10 +39,10 @@ static int write_sentinel(il__driver *d, uint32_t block, il_error *err)
     if (rc != IL_OK) {
         return rc;
     }
-    json_t *line = json_pack("{s:I,s:o,s:o,s:o}", "block", (json_int_t)block, "gemm_ms",
-                             il_json_real(d->sentinel.gemm_ms), "read_ms",
-                             il_json_real(d->sentinel.read_ms), "state",
-                             il_state_json(&before, &after));
+    json_t *line =
+        json_pack("{s:I,s:o,s:o,s:o}", "block", (json_int_t)block, "gemm_ms",
+                  il_json_real(d->sentinel.gemm_ms), "read_ms", il_json_real(d->sentinel.read_ms),
+                  "state", il_state_json(&before, &after));
     d->history.sentinels[block] = true;
     return il_journal_write(d->journal, "sentinel", line, err);
 }
@@ -55,10 +55,10 @@ static int write_ceiling(il__driver *d, uint32_t block, const char *what, const 
     for (int i = 0; list && i < CEILING_SAMPLES; i++) {
         (void)json_array_append_new(list, il_json_real(samples[i]));
     }
-    json_t *line = json_pack(
-        "{s:I,s:s,s:s?,s:I,s:o,s:o}", "block", (json_int_t)block, "what", what, "dtype", dtype,
-        "threads", (json_int_t)threads, "working_set_bytes",
-        working_set ? json_integer((json_int_t)working_set) : json_null(), "samples", list);
+    json_t *line = json_pack("{s:I,s:s,s:s?,s:I,s:o,s:o}", "block", (json_int_t)block, "what", what,
+                             "dtype", dtype, "threads", (json_int_t)threads, "working_set_bytes",
+                             working_set ? json_integer((json_int_t)working_set) : json_null(),
+                             "samples", list);
     return il_journal_write(d->journal, "ceiling", line, err);
 }
 
@@ -95,7 +95,8 @@ static void collect(const il__driver *d, wanted *w)
         const il_param_set *set = &p->study->backends[c->backend].set;
         const il_study_model *m = &p->study->models[c->model];
         il_dtype dtype = IL_DTYPE_F32;
-        if (c->skip.code != IL_OK || !m->has_shape || !(p->ops[c->backend]->caps & IL_CAP_PROCESS) ||
+        if (c->skip.code != IL_OK || !m->has_shape ||
+            !(p->ops[c->backend]->caps & IL_CAP_PROCESS) ||
             strcmp(il_param_text(set, IL_P_DEVICE), "cpu") != 0) {
             continue;
         }

@@ -30,20 +30,21 @@ typedef struct il__driver {
     il_sentinel sentinel;
     bool sentinel_open;
 
-    uint32_t loaded;      /* group whose model is loaded, or IL__NO_GROUP */
-    double load_ms;       /* of that load until a call line carried it, else NaN */
-    int64_t *stamps;      /* storage for t_step_ns */
-    int32_t *ids;         /* storage for prompts */
-    uint32_t *order;      /* storage for orders */
-    json_t *runtimes;     /* facts by backend */
+    uint32_t loaded;  /* group whose model is loaded, or IL__NO_GROUP */
+    double load_ms;   /* of that load until a call line carried it, else NaN */
+    int64_t *stamps;  /* storage for t_step_ns */
+    int32_t *ids;     /* storage for prompts */
+    uint32_t *order;  /* storage for the items of a block */
+    uint32_t *cells;  /* storage for the cells of a group */
+    json_t *runtimes; /* facts by backend */
 
-    uint32_t n_pairs;     /* A/A pairs of a block */
+    uint32_t n_pairs; /* A/A pairs of a block */
     uint32_t *pair_cell;
 
     int64_t started_ns;
-    double budget_s;      /* 0 = none */
+    double budget_s;         /* 0 = none */
     double work_ms, done_ms; /* estimated work of the run, and how much of it is done */
-    bool stopped;         /* by a signal or the budget */
+    bool stopped;            /* by a signal or the budget */
     il_driver_result *result;
 } il__driver;
 
@@ -70,7 +71,8 @@ int il__driver_arm(il__driver *d, uint32_t block, uint32_t pair, uint32_t arm, i
 
 /* driver_machine.c */
 int il__driver_block_facts(il__driver *d, uint32_t block, il_error *err);
-/* The smallest effect the run may call, by the spread of some samples of fixed work; NaN = unknown. */
+/* The smallest effect the run may call, by the spread of some samples of fixed work; NaN = unknown.
+ */
 double il__driver_pilot_percent(il__driver *d);
 
 /* manifest.c */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What the journal already holds of a plan: which calls, closures, arms and block facts are done, so
- * that a resumed run does the rest and nothing twice.
+ * What the journal already holds of a plan: which calls, closures, arms and block facts are done,
+ * so that a resumed run does the rest and nothing twice.
  */
 #ifndef IL_STUDY_HISTORY_H
 #define IL_STUDY_HISTORY_H
@@ -20,9 +20,9 @@ typedef enum il_call_state {
 typedef struct il_history {
     const il_plan *plan;
     il_arena arena;
-    uint8_t *calls;         /* [n_calls] il_call_state */
-    bool *closures;         /* [cell · blocks + block] */
-    bool *arms;             /* [(block · n_pairs + pair) · 2 + arm] */
+    uint8_t *calls;             /* [n_calls] il_call_state */
+    bool *closures;             /* [cell · blocks + block] */
+    bool *arms;                 /* [(block · n_pairs + pair) · 2 + arm] */
     bool *sentinels, *ceilings; /* [blocks] */
     double *first_e2e_ms;   /* [cell · repetitions + rep] of block 0, NaN where there is none */
     uint32_t *pair_cell;    /* [n_pairs] as journalled, UINT32_MAX where not */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * manifest.json: who measured what where (docs/journal.md). Written at the start without results and
- * replaced at the end, each time whole.
+ * manifest.json: who measured what where (docs/journal.md). Written at the start without results
+ * and replaced at the end, each time whole.
  */
 #include "study/driver_parts.h"
 
@@ -180,8 +180,8 @@ static int set_run_keys(const il__driver *d, json_t *m, bool finished)
         started > 0 ? started : il_clock_unix_s(), "finished_at_unix",
         finished ? json_real(il_clock_unix_s()) : json_null(), "seed",
         (json_int_t)il_param_i64(&s->top, IL_P_SEED), "repetitions", (json_int_t)p->repetitions,
-        "warmup_repetitions", (json_int_t)p->warmups, "blocks", (json_int_t)p->blocks,
-        "gen_tokens", (json_int_t)il_study_gen_tokens(s));
+        "warmup_repetitions", (json_int_t)p->warmups, "blocks", (json_int_t)p->blocks, "gen_tokens",
+        (json_int_t)il_study_gen_tokens(s));
     int failed = !keys || json_object_update(m, keys) != 0;
     json_decref(keys);
     return failed;
@@ -201,8 +201,8 @@ int il__manifest_write(const il__driver *d, bool finished, il_error *err)
                            finished ? results_json(d->result) : json_null(), "measured_params",
                            measured_params_json(p->study), "machine", il_machine_json(&d->machine),
                            "clock", clock_json(), "ceilings", ceilings_json(d, finished), "gates",
-                           il_gates_json(&il_gates_default), "runtimes", d->runtimes,
-                           "interrupted", d->result->interrupted);
+                           il_gates_json(&il_gates_default), "runtimes", d->runtimes, "interrupted",
+                           d->result->interrupted);
     char *text = rest && json_object_update(m, rest) == 0 ? il_json_dump_pretty(m) : NULL;
     json_decref(rest);
     json_decref(m);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Seeded streams: the order of a block and the ids of a prompt are functions of the seed and of what
- * they are for, so that a resumed run goes on in the order it would have had.
+ * Seeded streams: the order of a block and the ids of a prompt are functions of the seed and of
+ * what they are for, so that a resumed run goes on in the order it would have had.
  */
 #ifndef IL_STUDY_ORDER_H
 #define IL_STUDY_ORDER_H

@@ -7,13 +7,13 @@
 #include <string.h>
 
 /* What a machine of two cores does, for estimates before anything is measured. */
-#define GUESS_READ_BYTES_PER_MS  20e6
-#define GUESS_FLOPS_PER_MS       80e6
-#define GUESS_STEP_OVERHEAD_MS   0.15
-#define GUESS_LOAD_BYTES_PER_MS  1e6
-#define GUESS_SPAWN_MS           20.0
-#define GUESS_SERVER_CALL_MS     3000.0
-#define GUESS_BLOCK_OVERHEAD_MS  900.0 /* sentinel and ceilings */
+#define GUESS_READ_BYTES_PER_MS 20e6
+#define GUESS_FLOPS_PER_MS      80e6
+#define GUESS_STEP_OVERHEAD_MS  0.15
+#define GUESS_LOAD_BYTES_PER_MS 1e6
+#define GUESS_SPAWN_MS          20.0
+#define GUESS_SERVER_CALL_MS    3000.0
+#define GUESS_BLOCK_OVERHEAD_MS 900.0 /* sentinel and ceilings */
 
 static bool kind_is(const char *kind, const char *other)
 {
@@ -62,8 +62,9 @@ static bool meets(const il_study_backend *b, const il_study_model *m)
 static void skip_no_backend(const il_study_backend *b, il_error *skip)
 {
     if (kind_is(b->kind, "hf")) {
-        (void)il_fail(skip, IL_E_UNSUPPORTED, "PyTorch with transformers is not driven by this "
-                                              "version");
+        (void)il_fail(skip, IL_E_UNSUPPORTED,
+                      "PyTorch with transformers is not driven by this "
+                      "version");
         il_error_hint(skip, "--map hf=native runs these cells on inferlaw's own engine");
     } else {
         (void)il_fail(skip, IL_E_UNSUPPORTED, "this version has no backend of kind %s", b->kind);
@@ -78,18 +79,20 @@ static void check_prompt(const il_plan *p, il_cell *c)
     const il_study_model *m = &s->models[c->model];
     bool ids = (p->ops[c->backend]->caps & IL_CAP_TOKEN_IDS) != 0;
     if (ids && scenario->prompt_tokens == 0) {
-        (void)il_fail(&c->skip, IL_E_UNSUPPORTED,
-                      "the prompt of scenario %s has no known token count and there is no tokenizer",
-                      scenario->name);
+        (void)il_fail(
+            &c->skip, IL_E_UNSUPPORTED,
+            "the prompt of scenario %s has no known token count and there is no tokenizer",
+            scenario->name);
         il_error_hint(&c->skip, "give the scenario prompt_tokens: N");
     } else if (!ids && !scenario->prompt) {
         (void)il_fail(&c->skip, IL_E_UNSUPPORTED,
                       "scenario %s is a list of ids, and this server takes text", scenario->name);
     } else if (ids && m->has_shape && m->shape.n_positions > 0 &&
                (uint64_t)scenario->depth_tok + c->seq_len + c->gen_tokens > m->shape.n_positions) {
-        (void)il_fail(&c->skip, IL_E_RANGE,
-                      "%u tokens of context and prompt and %u steps exceed the model's %u positions",
-                      scenario->depth_tok + c->seq_len, c->gen_tokens, m->shape.n_positions);
+        (void)il_fail(
+            &c->skip, IL_E_RANGE,
+            "%u tokens of context and prompt and %u steps exceed the model's %u positions",
+            scenario->depth_tok + c->seq_len, c->gen_tokens, m->shape.n_positions);
         il_error_hint(&c->skip, "a shorter prompt or fewer gen_tokens");
     }
 }
@@ -99,8 +102,11 @@ static void check_cell(il_plan *p, il_cell *c, const il_error *opened)
     il_study *s = p->study;
     const il_study_backend *b = &s->backends[c->backend];
     const il_study_model *m = &s->models[c->model];
-    il_backend_model model = {.name = m->name, .path = m->path, .kind = m->kind,
-                              .max_batch = c->batch, .max_prompt_tok = c->seq_len,
+    il_backend_model model = {.name = m->name,
+                              .path = m->path,
+                              .kind = m->kind,
+                              .max_batch = c->batch,
+                              .max_prompt_tok = c->seq_len,
                               .max_gen_tok = c->gen_tokens};
     if (!p->ops[c->backend]) {
         skip_no_backend(b, &c->skip);
@@ -142,8 +148,7 @@ static void size_cell(const il_plan *p, il_cell *c)
     uint32_t middle = depth + c->seq_len + c->gen_tokens / 2;
     bool all = strcmp(il_param_text(&b->set, IL_P_LOGITS), "all") == 0;
     c->bytes_per_step = il_shape_bytes_per_step(&m->shape, dtype, dtype, c->batch, middle);
-    c->flops_prefill =
-        il_shape_flops(&m->shape, c->batch, c->seq_len, depth, all ? c->seq_len : 1);
+    c->flops_prefill = il_shape_flops(&m->shape, c->batch, c->seq_len, depth, all ? c->seq_len : 1);
     c->flops_decode_step = il_shape_flops(&m->shape, c->batch, 1, middle, 1);
     if (c->estimate_ms > 0) {
         return;
@@ -167,8 +172,8 @@ uint64_t il_plan_group_bytes(const il_plan *p, uint32_t group)
         }
         const il_study_backend *b = &p->study->backends[c->backend];
         il_dtype dtype = backend_dtype(b);
-        uint64_t context = (uint64_t)p->study->scenarios[c->scenario].depth_tok + c->seq_len +
-                           c->gen_tokens;
+        uint64_t context =
+            (uint64_t)p->study->scenarios[c->scenario].depth_tok + c->seq_len + c->gen_tokens;
         uint64_t bytes = m->counts.total * il_dtype_bytes(dtype) +
                          il_shape_kv_bytes_per_token(&m->shape, dtype) * c->batch * context;
         most = bytes > most ? bytes : most;
@@ -207,8 +212,7 @@ double il_plan_estimate_s(const il_plan *p)
     for (uint32_t i = 0; i < p->n_cells; i++) {
         if (p->cells[i].skip.code == IL_OK) {
             n_ok++;
-            arms_ms += 2 * p->cells[i].estimate_ms +
-                       il_plan_load_estimate_ms(p, p->cells[i].group);
+            arms_ms += 2 * p->cells[i].estimate_ms + il_plan_load_estimate_ms(p, p->cells[i].group);
         }
     }
     per_block_ms += p->aa && n_ok > 0 ? 6.0 * arms_ms / n_ok : 0;
@@ -254,7 +258,8 @@ static int hash_definition(il_plan *p, il_error *err)
     json_t *models = study ? json_object_get(study, "models") : NULL;
     size_t i;
     json_t *item;
-    json_array_foreach(models, i, item) {
+    json_array_foreach(models, i, item)
+    {
         (void)json_object_del(item, "path");
     }
     char *text = study ? json_dumps(study, JSON_COMPACT | JSON_SORT_KEYS) : NULL;

@@ -13,11 +13,11 @@ typedef struct il_cell {
     uint32_t backend, model, scenario; /* indices into the study */
     uint32_t group;                    /* cells of one (backend, model), numbered from 0 */
     uint32_t batch, gen_tokens;
-    uint32_t seq_len;                  /* tokens of one prompt, 0 = the server will tell */
-    uint64_t bytes_per_step;           /* 0 = unknown; at the middle of the decode */
+    uint32_t seq_len;                        /* tokens of one prompt, 0 = the server will tell */
+    uint64_t bytes_per_step;                 /* 0 = unknown; at the middle of the decode */
     double flops_prefill, flops_decode_step; /* 0 = unknown */
-    double estimate_ms;                /* one call, a guess before anything is measured */
-    il_error skip;                     /* code IL_OK, or why it cannot run */
+    double estimate_ms;                      /* one call, a guess before anything is measured */
+    il_error skip;                           /* code IL_OK, or why it cannot run */
 } il_cell;
 
 typedef const il_backend_ops *(*il_backend_lookup)(const char *kind);

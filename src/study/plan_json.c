@@ -16,9 +16,9 @@ static json_t *count_or_null(uint64_t n)
 
 static json_t *scenario_json(const il_scenario *c)
 {
-    json_t *item = json_pack("{s:s,s:s?,s:o,s:s}", "name", c->name, "prompt", c->prompt,
-                             "prompt_tokens", count_or_null(c->prompt_tokens), "prompt_source",
-                             c->source);
+    json_t *item =
+        json_pack("{s:s,s:s?,s:o,s:s}", "name", c->name, "prompt", c->prompt, "prompt_tokens",
+                  count_or_null(c->prompt_tokens), "prompt_source", c->source);
     if (item && c->depth_tok) {
         (void)json_object_set_new(item, "depth_tok", json_integer(c->depth_tok));
     }
@@ -29,10 +29,10 @@ static json_t *model_json(const il_study_model *m)
 {
     const il_shape *h = &m->shape;
     bool known = m->has_shape;
-    json_t *item = json_pack(
-        "{s:s,s:s,s:s?,s:o,s:o}", "name", m->name, "kind", m->kind, "path", m->path,
-        "params_millions_config", il_json_real(m->params_millions), "params_millions_measured",
-        known ? json_real((double)m->counts.total / 1e6) : json_null());
+    json_t *item = json_pack("{s:s,s:s,s:s?,s:o,s:o}", "name", m->name, "kind", m->kind, "path",
+                             m->path, "params_millions_config", il_json_real(m->params_millions),
+                             "params_millions_measured",
+                             known ? json_real((double)m->counts.total / 1e6) : json_null());
     const struct {
         const char *key;
         uint64_t value;
@@ -72,9 +72,8 @@ static json_t *backend_json(const il_plan *p, uint32_t i)
                      "batch_size", (json_int_t)il_param_i64(set, IL_P_BATCH_SIZE), "threads",
                      (json_int_t)il_param_i64(set, IL_P_THREADS), "isa",
                      il_param_text(set, IL_P_ISA), "logits", il_param_text(set, IL_P_LOGITS),
-                     "compat", il_param_text(set, IL_P_COMPAT), "url",
-                     il_param_text(set, IL_P_URL), "reference", reference, "replication",
-                     il_plan_replication(p, i));
+                     "compat", il_param_text(set, IL_P_COMPAT), "url", il_param_text(set, IL_P_URL),
+                     "reference", reference, "replication", il_plan_replication(p, i));
 }
 
 static json_t *cell_json(const il_plan *p, uint32_t i)

@@ -68,9 +68,10 @@ static int check_content(const il_rundir *d, bool resume, il_error *err)
     int rc = count_entries(d->fd, &n, err);
     if (rc == IL_OK && n > 0) {
         rc = il_fail(err, IL_E_EXISTS, "the run directory is not empty");
-        il_error_hint(err, il_path_is_file(d->journal)
-                               ? "--resume goes on with this run; another --out-dir begins a new one"
-                               : "choose another --out-dir");
+        il_error_hint(err,
+                      il_path_is_file(d->journal)
+                          ? "--resume goes on with this run; another --out-dir begins a new one"
+                          : "choose another --out-dir");
     }
     return rc;
 }

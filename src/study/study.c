@@ -39,8 +39,9 @@ static int run_name_check(il_study *s, const char *origin, il_error *err)
     size_t ok = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+");
     if (name[ok] != '\0' || name[0] == '.' || strlen(name) > 100) {
         const il_param_value *v = &s->top.values[IL_P_RUN_NAME];
-        int rc = il_fail(err, IL_E_USAGE, "run_name names a directory: letters, digits and . _ - + "
-                                          "only, at most 100");
+        int rc = il_fail(err, IL_E_USAGE,
+                         "run_name names a directory: letters, digits and . _ - + "
+                         "only, at most 100");
         il_error_where(err, "%s:%d:%d", origin, v->line, v->column);
         return rc;
     }
@@ -61,8 +62,8 @@ static int read_part(il_study *s, const char *origin, const il_yaml *root, const
 static int read_parts(il_study *s, const char *origin, const il_yaml *root, il_error *err)
 {
     bool has_schedule;
-    int rc = read_part(s, origin, root, "schedule", IL_SCOPE_SCHEDULE, &s->schedule, &has_schedule,
-                       err);
+    int rc =
+        read_part(s, origin, root, "schedule", IL_SCOPE_SCHEDULE, &s->schedule, &has_schedule, err);
     if (rc == IL_OK) {
         rc = read_part(s, origin, root, "cold_start", IL_SCOPE_COLD_START, &s->cold_start,
                        &s->has_cold_start, err);

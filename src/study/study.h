@@ -21,60 +21,60 @@
 
 typedef struct il_scenario {
     const char *name;
-    const char *prompt;      /* NULL when the prompt is seeded ids */
-    uint32_t prompt_tokens;  /* of one sequence; 0 = unknown until somebody tokenises */
-    uint32_t depth_tok;      /* in the cache before the prompt */
-    const char *source;      /* "ids", "count" (a text whose count is known) or "text" */
+    const char *prompt;     /* NULL when the prompt is seeded ids */
+    uint32_t prompt_tokens; /* of one sequence; 0 = unknown until somebody tokenises */
+    uint32_t depth_tok;     /* in the cache before the prompt */
+    const char *source;     /* "ids", "count" (a text whose count is known) or "text" */
     int line;
 } il_scenario;
 
 typedef struct il_study_model {
     const char *name;
-    const char *kind;        /* "hf" is a checkpoint directory */
-    const char *path;        /* directory, NULL when there is none (yet) */
-    double params_millions;  /* as configured, NaN when not */
-    const char *const *on;   /* backends it meets, NULL = by kind */
+    const char *kind;       /* "hf" is a checkpoint directory */
+    const char *path;       /* directory, NULL when there is none (yet) */
+    double params_millions; /* as configured, NaN when not */
+    const char *const *on;  /* backends it meets, NULL = by kind */
     size_t n_on;
-    bool has_shape;          /* shape and counts are known */
-    bool synthetic;          /* made from a seed, by this program */
-    bool to_make;            /* of a suite or grid: made in the cache when absent */
+    bool has_shape; /* shape and counts are known */
+    bool synthetic; /* made from a seed, by this program */
+    bool to_make;   /* of a suite or grid: made in the cache when absent */
     il_shape shape;
     il_param_counts counts;
-    il_error problem;        /* code IL_OK, or why its cells cannot run */
+    il_error problem; /* code IL_OK, or why its cells cannot run */
     int line;
 } il_study_model;
 
 typedef struct il_study_backend {
     const char *name;
-    const char *kind;        /* what runs it, after --map */
-    const char *kind_asked;  /* what the file says */
+    const char *kind;       /* what runs it, after --map */
+    const char *kind_asked; /* what the file says */
     il_param_set set;
-    json_t *options;         /* the options mapping, NULL when there is none */
+    json_t *options; /* the options mapping, NULL when there is none */
     int line;
 } il_study_backend;
 
 typedef struct il_study {
     il_arena arena;
-    const char *path;        /* of the file, "" when built in memory */
-    const char *dir;         /* its directory */
+    const char *path; /* of the file, "" when built in memory */
+    const char *dir;  /* its directory */
     const char *run_name;
-    char config_sha256[65];  /* of the file's bytes */
+    char config_sha256[65]; /* of the file's bytes */
     il_param_set top, schedule, cold_start, slo, memory;
     bool has_cold_start, has_slo, has_memory;
-    json_t *ladder;          /* of memory_wall, as written */
+    json_t *ladder; /* of memory_wall, as written */
     il_scenario *scenarios;
     il_study_model *models;
     il_study_backend *backends;
     size_t n_scenarios, n_models, n_backends;
-    const char **notes;      /* said before the run: what is recorded but not acted on */
+    const char **notes; /* said before the run: what is recorded but not acted on */
     size_t n_notes;
-    const char *cache;       /* directory of made models */
-    json_t *filters;         /* {"models":[…]…} as given by flags, {} when none */
+    const char *cache; /* directory of made models */
+    json_t *filters;   /* {"models":[…]…} as given by flags, {} when none */
 } il_study;
 
 typedef struct il_study_options {
-    const il_param_set *flags;  /* of run or sweep, NULL for none */
-    bool sweep;                 /* gen_tokens_list is legal */
+    const il_param_set *flags; /* of run or sweep, NULL for none */
+    bool sweep;                /* gen_tokens_list is legal */
     /* One run of a sweep: > 0 takes the place of gen_tokens, batch_sizes, prompt_tokens_list. */
     int64_t gen_tokens, batch_size, prompt_tokens;
 } il_study_options;
@@ -86,7 +86,6 @@ int il_study_load(const char *path, const il_study_options *options, il_study *o
 int il_study_parse(const char *text, size_t n_bytes, const char *origin,
                    const il_study_options *options, il_study *out, il_error *err);
 void il_study_free(il_study *study);
-
 
 /* Makes the to_make models that are absent and sets their paths. A model that cannot be made gets
  * its problem and the others go on, except for IL_E_NO_SPACE and IL_E_INTERRUPTED, which stop. */

@@ -205,8 +205,8 @@ static int check_filter(const char *flag, const il_param_value *filter, const ch
             found = found || wanted(names[k], filter->texts[i]);
         }
         if (!found) {
-            int rc = il_fail(err, IL_E_USAGE, "--%s: the study has no \"%s\"", flag,
-                             filter->texts[i]);
+            int rc =
+                il_fail(err, IL_E_USAGE, "--%s: the study has no \"%s\"", flag, filter->texts[i]);
             const char *nearest = il_text_nearest(filter->texts[i], names, n_names);
             if (nearest) {
                 il_error_hint(err, "did you mean \"%s\"?", nearest);

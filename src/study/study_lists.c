@@ -206,8 +206,8 @@ static int read_model(il_study *s, const char *origin, const il_yaml *node, il_e
 
 /* The options mapping goes to the runtime as it stands: kept as JSON, and as JSON text in the set
  * for the backend. */
-static int read_options(il_study *s, const char *origin, const il_yaml *node,
-                        il_study_backend *out, il_error *err)
+static int read_options(il_study *s, const char *origin, const il_yaml *node, il_study_backend *out,
+                        il_error *err)
 {
     const il_yaml *options = il_yaml_get(node, "options");
     if (!options) {
@@ -274,8 +274,7 @@ static int base_load(il_study *s, base_file *base, il_error *err)
     il_buf_init(&text, IL_YAML_MAX_BYTES);
     int rc = base->origin ? il_file_read(path, &text, err) : no_memory(err);
     if (rc == IL_OK) {
-        rc = il_yaml_parse(il_buf_text(&text), text.len, base->origin, &s->arena, &base->root,
-                           err);
+        rc = il_yaml_parse(il_buf_text(&text), text.len, base->origin, &s->arena, &base->root, err);
     } else {
         il_error_hint(err, "names without a definition are looked up in the file that base: gives "
                            "(default scaling.yaml beside the study)");
@@ -293,8 +292,7 @@ static int find_in_base(il_study *s, base_file *base, const char *list, const ch
     }
     const char *names[256];
     size_t n = 0;
-    const il_yaml *items =
-        base->root->type == IL_YAML_MAP ? il_yaml_get(base->root, list) : NULL;
+    const il_yaml *items = base->root->type == IL_YAML_MAP ? il_yaml_get(base->root, list) : NULL;
     for (const il_yaml *e = items ? items->first : NULL; e; e = e->next) {
         const il_yaml *name = e->type == IL_YAML_MAP ? il_yaml_get(e, "name") : NULL;
         if (!name || name->type != IL_YAML_SCALAR) {
@@ -308,8 +306,8 @@ static int find_in_base(il_study *s, base_file *base, const char *list, const ch
             names[n++] = name->text;
         }
     }
-    rc = il_fail(err, IL_E_USAGE, "%s has no entry \"%s\" under %s", base->origin, word->text,
-                 list);
+    rc =
+        il_fail(err, IL_E_USAGE, "%s has no entry \"%s\" under %s", base->origin, word->text, list);
     il_yaml_where(err, origin, word);
     const char *nearest = il_text_nearest(word->text, names, n);
     if (nearest) {

@@ -72,8 +72,9 @@ static int grid_shape(const grid *g, int64_t layers, int64_t width, int64_t head
                       double *params, il_error *err)
 {
     char flags[160];
-    (void)snprintf(flags, sizeof flags, "family=gpt2,n_layer=%lld,d_model=%lld,n_head=%lld,"
-                                        "vocab_size=%lld",
+    (void)snprintf(flags, sizeof flags,
+                   "family=gpt2,n_layer=%lld,d_model=%lld,n_head=%lld,"
+                   "vocab_size=%lld",
                    (long long)layers, (long long)width, (long long)heads, (long long)g->vocab);
     il_param_counts counts;
     int rc = il_shape_from_flags(flags, out, err);
@@ -163,8 +164,9 @@ int il__study_add_shapes(il_study *s, const char *origin, const il_yaml *root, i
                      g.iso > 0 ? " within 20 % of iso_params" : ": n_head must divide d_model");
     }
     if (rc == IL_OK && g.n_left_out > 0) {
-        rc = il__study_note(s, err, "%u shapes of the grid are left out (n_head does not divide "
-                                    "d_model%s)",
+        rc = il__study_note(s, err,
+                            "%u shapes of the grid are left out (n_head does not divide "
+                            "d_model%s)",
                             g.n_left_out, g.iso > 0 ? ", or not within 20 % of iso_params" : "");
     }
     if (rc != IL_OK) {

@@ -57,10 +57,10 @@ static int value_read(const il_param *row, il_param_id id, const char *origin, c
     const il_yaml *at = entry;
     int rc;
     if (row->type == IL_PARAM_I64_LIST || row->type == IL_PARAM_TEXT_LIST) {
-        rc = entry->type == IL_YAML_LIST && entry->n > 0
-                 ? IL_OK
-                 : il_fail(err, IL_E_USAGE, "%s must be a list with elements, as [a, b]",
-                           row->name);
+        rc =
+            entry->type == IL_YAML_LIST && entry->n > 0
+                ? IL_OK
+                : il_fail(err, IL_E_USAGE, "%s must be a list with elements, as [a, b]", row->name);
         for (const il_yaml *e = entry->first; rc == IL_OK && e; e = e->next) {
             at = e;
             rc = scalar_check(row, e, err);
@@ -85,9 +85,9 @@ static int value_read(const il_param *row, il_param_id id, const char *origin, c
 int il__section_read(const char *origin, const il_yaml *map, il_param_set *set, il_error *err)
 {
     if (map->type != IL_YAML_MAP) {
-        int rc = map->key ? il_fail(err, IL_E_USAGE, "%s must be a mapping, as {key: value}",
-                                    map->key)
-                          : il_fail(err, IL_E_USAGE, "a mapping is needed here, as {key: value}");
+        int rc = map->key
+                     ? il_fail(err, IL_E_USAGE, "%s must be a mapping, as {key: value}", map->key)
+                     : il_fail(err, IL_E_USAGE, "a mapping is needed here, as {key: value}");
         il_yaml_where(err, origin, map);
         return rc;
     }
