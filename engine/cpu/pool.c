@@ -89,6 +89,7 @@ static unsigned wait_for_signal(il_pool *pool, unsigned seen)
         atomic_fetch_add(&pool->n_parked, 1);
         futex_wait(&pool->signal, seen);
         atomic_fetch_sub(&pool->n_parked, 1);
+        spun = 0;
     }
 }
 
@@ -184,6 +185,13 @@ void il_pool_leave(il_pool *pool)
 {
     assert(atomic_load_explicit(&pool->window, memory_order_relaxed));
     atomic_store_explicit(&pool->window, false, memory_order_release);
+}
+
+void il_pool_wake(il_pool *pool)
+{
+    if (atomic_load(&pool->n_parked) != 0) {
+        futex_wake_all(&pool->signal);
+    }
 }
 
 uint32_t il_pool_size(const il_pool *pool)

@@ -20,6 +20,9 @@ void il_pool_destroy(il_pool *pool);
 uint32_t il_pool_size(const il_pool *pool);
 void il_pool_enter(il_pool *pool);
 void il_pool_leave(il_pool *pool);
+/* Inside a window: wakes parked helpers without waiting for them, so that they spin by the time the
+ * first task comes. For callers that know that one will. */
+void il_pool_wake(il_pool *pool);
 /* Runs task(arg, w, n) on every worker and returns when all are done (a full barrier). Legal
  * outside a window too, at the cost of waking the helpers. */
 void il_pool_run(il_pool *pool, il_pool_task task, void *arg);

@@ -55,8 +55,9 @@ static double activation_of(double x, il_epilogue activation)
 {
     switch (activation) {
     case IL_EPILOGUE_GELU_TANH:
-        /* Hendrycks and Gimpel, "Gaussian error linear units", the tanh form */
-        return 0.5 * x * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+        /* Hendrycks and Gimpel, "Gaussian error linear units": 0.5·x·(1 + tanh u), which is
+         * x/(1 + e^(-2u)) without the cancellation */
+        return x / (1 + exp(-2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)));
     case IL_EPILOGUE_GELU_ERF:
         return 0.5 * x * erfc(-x * 0.70710678118654752440);
     case IL_EPILOGUE_RELU:

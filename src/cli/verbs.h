@@ -10,6 +10,7 @@
 /* A row per verb, in the order of the help text. */
 #define IL_VERB_MAP(X)                                                                             \
     X(il_verb_run)                                                                                 \
+    X(il_verb_model_logits)                                                                        \
     X(il_verb_model_make)
 
 #define IL_VERB_DECLARE(symbol) extern const il_verb symbol;

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of engine/core share about models and sessions.
+ */
+#ifndef IL_ENGINE_CORE_ENGINE_INTERNAL_H
+#define IL_ENGINE_CORE_ENGINE_INTERNAL_H
+
+#include "base/arena.h"
+#include "engine/core/graph.h"
+#include "engine/core/region.h"
+#include "inferlaw/engine.h"
+
+#include <stdatomic.h>
+
+enum {
+    IL__CHUNK_ROWS = 512, /* rows that pass through the layers together: bounds the scratch */
+    IL__QUERY_BLOCK = 64, /* queries of one unit of attention work */
+    IL__N_STAGES = 2,
+};
+
+struct il_engine_model {
+    il__graph graph;
+    il_arena arena; /* operations, matrices */
+    il__region weights;
+    il_pool *pool; /* every thread */
+    il_pool *solo; /* one: what is too small to share */
+    const il_row_kernels *rows;
+    il_isa isa;
+    il_engine_pages pages;
+    il_engine_stage stages[IL__N_STAGES];
+    il_engine_facts facts;
+};
+
+/* A run of rows of one sequence within the chunk. */
+typedef struct il__segment {
+    uint32_t sequence, row0, n_rows;
+    uint32_t past;  /* position of its first row */
+    uint32_t unit0; /* its first unit of attention work */
+} il__segment;
+
+struct il_engine_session {
+    il_engine_model *model;
+    il_engine_session_options options;
+    il__region region;
+    uint32_t chunk_rows;
+    uint32_t max_logits_rows;
+
+    float *slots[IL__SLOT_COUNT];
+    size_t stride[IL__SLOT_COUNT]; /* floats from row to row */
+    unsigned char *keys, *values;  /* [layer][sequence][kv head][max_context][d_head] */
+    size_t layer_bytes, sequence_bytes, head_bytes;
+    float *cos_t, *sin_t; /* [max_context][rope_dims / 2] */
+    void *linear_scratch;
+    unsigned char *attention_scratch;
+    size_t attention_scratch_stride; /* bytes from worker to worker */
+    il_attention attention;
+
+    il__segment *segments;                 /* of the current chunk */
+    uint32_t *row_sequence, *row_position; /* of its rows */
+    uint32_t *selected;                    /* rows whose logits are wanted */
+    uint32_t *n_past;                      /* positions in each sequence's cache */
+    uint32_t *last_row;                    /* each sequence's last row of logits */
+    uint32_t *ones;                        /* lengths of a decode */
+    uint32_t batch;                        /* of the last prefill; 0 before one */
+    uint32_t n_logits_rows;
+};
+
+/* Runs the operation list over the rows of `lengths`, `batch` sequences of ids, and stores logits
+ * at the last row of each or at all of them. Everything has been checked. */
+void il__forward(il_engine_session *session, const int32_t *ids, const uint32_t *lengths,
+                 uint32_t batch, il_engine_logits_at at);
+
+/* Denormals are flushed on the pool's helpers for good, on the calling thread within a window. */
+void il__flush_denormals_on_helpers(il_pool *pool);
+/* Returns the control word to give to il__restore_denormals; touches nothing off x86-64. */
+uint32_t il__flush_denormals(void);
+void il__restore_denormals(uint32_t saved);
+
+#endif
