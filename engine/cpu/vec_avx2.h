@@ -204,4 +204,20 @@ static inline void vec_to_bf16_part(uint16_t *p, vec_mask m, vec x)
     }
 }
 
+static inline vec vec_sums(const vec *a)
+{
+    vec half[2];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        const vec *b = a + 4 * i;
+        vec s01 = _mm256_add_ps(_mm256_unpacklo_ps(b[0], b[1]), _mm256_unpackhi_ps(b[0], b[1]));
+        vec s23 = _mm256_add_ps(_mm256_unpacklo_ps(b[2], b[3]), _mm256_unpackhi_ps(b[2], b[3]));
+        __m256d p = _mm256_castps_pd(s01), q = _mm256_castps_pd(s23);
+        half[i] = _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(p, q)),
+                                _mm256_castpd_ps(_mm256_unpackhi_pd(p, q)));
+    }
+    return _mm256_add_ps(_mm256_permute2f128_ps(half[0], half[1], 0x20),
+                         _mm256_permute2f128_ps(half[0], half[1], 0x31));
+}
+
 #endif

@@ -188,4 +188,26 @@ static inline void vec_to_bf16_part(uint16_t *p, vec_mask m, vec x)
     _mm256_mask_storeu_epi16(p, m, _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
 }
 
+/* Lane j of the result is the sum of all lanes of a[j]. Pairs of vectors are interleaved and added
+ * until one is left: first inside 128-bit quarters, then across them. */
+static inline vec vec_sums(const vec *a)
+{
+    vec quarter[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const vec *b = a + 4 * i;
+        vec s01 = _mm512_add_ps(_mm512_unpacklo_ps(b[0], b[1]), _mm512_unpackhi_ps(b[0], b[1]));
+        vec s23 = _mm512_add_ps(_mm512_unpacklo_ps(b[2], b[3]), _mm512_unpackhi_ps(b[2], b[3]));
+        __m512d p = _mm512_castps_pd(s01), q = _mm512_castps_pd(s23);
+        quarter[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(p, q)),
+                                   _mm512_castpd_ps(_mm512_unpackhi_pd(p, q)));
+    }
+    vec low = _mm512_add_ps(_mm512_shuffle_f32x4(quarter[0], quarter[1], 0x88),
+                            _mm512_shuffle_f32x4(quarter[0], quarter[1], 0xdd));
+    vec high = _mm512_add_ps(_mm512_shuffle_f32x4(quarter[2], quarter[3], 0x88),
+                             _mm512_shuffle_f32x4(quarter[2], quarter[3], 0xdd));
+    return _mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88),
+                         _mm512_shuffle_f32x4(low, high, 0xdd));
+}
+
 #endif

@@ -52,10 +52,7 @@ static int onnxruntime_supports(il_backend *b, const il_backend_model *model, il
 }
 
 const il_backend_ops il__backend_hf = {
-    IL__PROCESS_OPS,
-    .kind = "hf",
-    .caps = IL__PROCESS_CAPS,
-    .open = hf_open,
+    IL__PROCESS_OPS,         .kind = "hf", .caps = IL__PROCESS_CAPS, .open = hf_open,
     .supports = hf_supports,
 };
 

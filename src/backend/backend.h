@@ -30,20 +30,20 @@ enum { IL_BACKEND_VERSION = 1 };
 
 /* What a call may need to know of the model. */
 typedef struct il_backend_model {
-    const char *name;     /* as in the study */
-    const char *path;     /* checkpoint directory, NULL for served models */
-    const char *kind;     /* the model's kind */
+    const char *name; /* as in the study */
+    const char *path; /* checkpoint directory, NULL for served models */
+    const char *kind; /* the model's kind */
     uint32_t max_batch, max_prompt_tok, max_gen_tok; /* over all cells of this load, for sizing */
 } il_backend_model;
 
 typedef struct il_call_request {
-    uint32_t batch;            /* sequences, all with the same prompt length n_ids */
-    uint32_t n_ids;            /* tokens of one prompt; 0 when only text is known */
-    const int32_t *ids;        /* batch × n_ids, NULL for text backends */
-    const char *prompt;        /* text, NULL when the prompt is made of ids */
-    uint32_t gen_tokens;       /* decode steps */
-    uint32_t depth_tok;        /* tokens put into the cache, untimed, before the prompt (bench -d) */
-    bool split;                /* false: closure, no stamp or synchronisation inside */
+    uint32_t batch;      /* sequences, all with the same prompt length n_ids */
+    uint32_t n_ids;      /* tokens of one prompt; 0 when only text is known */
+    const int32_t *ids;  /* batch × n_ids, NULL for text backends */
+    const char *prompt;  /* text, NULL when the prompt is made of ids */
+    uint32_t gen_tokens; /* decode steps */
+    uint32_t depth_tok;  /* tokens put into the cache, untimed, before the prompt (bench -d) */
+    bool split;          /* false: closure, no stamp or synchronisation inside */
     double deadline_s;
 } il_call_request;
 
@@ -54,14 +54,15 @@ typedef struct il_call_result {
     uint32_t n_steps;          /* steps run = stamps filled when split */
     uint32_t prompt_tok;       /* tokens of one prompt as run */
     double prefill_event_ms, decode_event_ms, gpu_peak_mb; /* NaN = not measured */
-    uint64_t major_faults, minor_faults, ctx_involuntary; /* of the worker during the call */
-    char status[16];           /* "ok", "error", "flagged" */
-    char reason[32];           /* code word when not ok: a name of the error table, "nonfinite"… */
-    json_t *server;            /* a server's own counters, new reference or NULL */
+    uint64_t major_faults, minor_faults, ctx_involuntary;  /* of the worker during the call */
+    char status[16];                                       /* "ok", "error", "flagged" */
+    char reason[32]; /* code word when not ok: a name of the error table, "nonfinite"… */
+    json_t *server;  /* a server's own counters, new reference or NULL */
 } il_call_result;
 
 typedef struct il_load_result {
-    int64_t t_spawn_ns, t_hello_ns, t0_ns, t1_ns; /* process start to hello; load request to reply */
+    int64_t t_spawn_ns, t_hello_ns, t0_ns,
+        t1_ns;      /* process start to hello; load request to reply */
     json_t *stages; /* [{"name","t0_ns","t1_ns","major_faults"}], new reference or NULL */
     json_t *facts;  /* what the runtime says of itself, new reference or NULL */
 } il_load_result;
@@ -69,9 +70,9 @@ typedef struct il_load_result {
 typedef struct il_backend il_backend; /* each kind derives from it: first member is ops */
 
 typedef struct il_backend_ops {
-    uint32_t version;  /* IL_BACKEND_VERSION */
-    const char *kind;  /* as in study files */
-    uint32_t caps;     /* IL_CAP_ */
+    uint32_t version; /* IL_BACKEND_VERSION */
+    const char *kind; /* as in study files */
+    uint32_t caps;    /* IL_CAP_ */
     /* entry: the backend's parameter set (scope IL_SCOPE_BACKEND), alive as long as the object.
      * Starts nothing and reads no model. */
     int (*open)(const il_param_set *entry, il_backend **out, il_error *err);
@@ -85,7 +86,8 @@ typedef struct il_backend_ops {
      * IL_E_TIMEOUT mean the process is gone: unload, then load again before the next call. */
     int (*call)(il_backend *b, const il_call_request *request, il_call_result *result,
                 il_error *err);
-    /* Writes float32 logits [n_ids][vocab] of one forward pass to path. NULL without IL_CAP_LOGITS. */
+    /* Writes float32 logits [n_ids][vocab] of one forward pass to path. NULL without IL_CAP_LOGITS.
+     */
     int (*logits)(il_backend *b, const int32_t *ids, uint32_t n_ids, const char *path,
                   il_error *err);
     int (*unload)(il_backend *b, il_error *err); /* legal when nothing is loaded */

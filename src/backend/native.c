@@ -97,8 +97,9 @@ static int check_entry(const il_param_set *entry, il_dtype *dtype, il_error *err
         return il_fail(err, rc, "unknown dtype");
     }
     if (strcmp(il_param_text(entry, IL_P_DEVICE), "cpu") != 0) {
-        rc = il_fail(err, IL_E_UNSUPPORTED, "the native engine of this version computes on the CPU "
-                                            "alone, not on %s",
+        rc = il_fail(err, IL_E_UNSUPPORTED,
+                     "the native engine of this version computes on the CPU "
+                     "alone, not on %s",
                      il_param_text(entry, IL_P_DEVICE));
         il_error_hint(err, "device: cpu");
         return rc;

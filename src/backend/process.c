@@ -48,8 +48,8 @@ int il__check_model_dir(const il_backend_model *model, il_error *err)
                        model->name);
     }
     if (!il_path_is_dir(model->path)) {
-        int rc = il_fail(err, IL_E_NOT_FOUND, "model %s: no such checkpoint directory",
-                         model->name);
+        int rc =
+            il_fail(err, IL_E_NOT_FOUND, "model %s: no such checkpoint directory", model->name);
         il_error_where(err, "%s", model->path);
         il_error_hint(err, "`inferlaw model make` makes checkpoints; `inferlaw model list` shows "
                            "what it can make");
@@ -58,7 +58,8 @@ int il__check_model_dir(const il_backend_model *model, il_error *err)
     return IL_OK;
 }
 
-/* --- how a worker ends ------------------------------------------------------------------------- */
+/* --- how a worker ends -------------------------------------------------------------------------
+ */
 
 static void forget(il__process_backend *p)
 {
@@ -85,7 +86,7 @@ static int give_up(il__process_backend *p, int rc, const char *doing, il_error *
     char what[sizeof err->what], end[80];
     il_error cause = err ? *err : (il_error){.code = rc};
     il_process_state state = {.phase = IL_PROCESS_RUNNING};
-    if (rc != IL_E_TIMEOUT) {
+    if (rc != IL_E_TIMEOUT && rc != IL_E_PROTOCOL) {
         (void)il_process_wait(p->process, LAST_WORDS_MS, &state);
     }
     bool died = state.phase != IL_PROCESS_RUNNING;
@@ -171,7 +172,8 @@ static int need_worker(const il__process_backend *p, il_error *err)
     return rc;
 }
 
-/* --- open, load --------------------------------------------------------------------------------- */
+/* --- open, load ---------------------------------------------------------------------------------
+ */
 
 int il__process_open(const il_backend_ops *ops, const char *program, const il_param_set *entry,
                      il_backend **out, il_error *err)
@@ -265,8 +267,9 @@ static int take_hello(il__process_backend *p, il_wire_hello *hello, json_t **mes
     }
     int64_t t_spawn_ns = il_process_spawn_ns(p->process);
     if (rc == IL_OK && (hello->t_main_ns < t_spawn_ns || hello->t_main_ns > *t_hello_ns)) {
-        rc = il_fail(err, IL_E_PROTOCOL, "t_main_ns is outside the time since the worker was "
-                                         "started: stamps are of CLOCK_MONOTONIC");
+        rc = il_fail(err, IL_E_PROTOCOL,
+                     "t_main_ns is outside the time since the worker was "
+                     "started: stamps are of CLOCK_MONOTONIC");
         il_error_where(err, "hello message");
     }
     return rc == IL_OK ? IL_OK : give_up(p, rc, "start", err);
@@ -340,8 +343,9 @@ static int send_load(il__process_backend *p, const il_backend_model *model,
     il_wire_load_reply answer;
     rc = il_wire_load_reply_read(reply, &answer, err);
     if (rc == IL_OK && (answer.t0_ns < sent_ns || answer.t1_ns > il_clock_ns())) {
-        rc = il_fail(err, IL_E_PROTOCOL, "the stamps of the load are outside the time it took: "
-                                         "stamps are of CLOCK_MONOTONIC");
+        rc = il_fail(err, IL_E_PROTOCOL,
+                     "the stamps of the load are outside the time it took: "
+                     "stamps are of CLOCK_MONOTONIC");
     }
     if (rc != IL_OK) {
         return bad_reply(p, reply, "load", err);
@@ -388,7 +392,8 @@ int il__process_load(il_backend *b, const il_backend_model *model, il_load_resul
     return rc;
 }
 
-/* --- prepare, call, logits ---------------------------------------------------------------------- */
+/* --- prepare, call, logits ----------------------------------------------------------------------
+ */
 
 int il__process_prepare(il_backend *b, const il_call_request *request, il_error *err)
 {
@@ -440,8 +445,9 @@ static int run_call(il__process_backend *p, const il_call_request *request,
     err = err ? err : &local;
     rc = il_wire_call_reply_read(reply, answer, err);
     if (rc == IL_OK && (answer->t0_ns < sent_ns || answer->t_end_ns > received_ns)) {
-        rc = il_fail(err, IL_E_PROTOCOL, "the stamps of the call are outside the time it took: "
-                                         "stamps are of CLOCK_MONOTONIC");
+        rc = il_fail(err, IL_E_PROTOCOL,
+                     "the stamps of the call are outside the time it took: "
+                     "stamps are of CLOCK_MONOTONIC");
         il_error_where(err, "call reply message");
     }
     if (rc != IL_OK) {
@@ -477,8 +483,8 @@ int il__process_call(il_backend *b, const il_call_request *request, il_call_resu
         .ctx_involuntary = ok ? answer.ctx_involuntary : UINT64_MAX,
     };
     if (ok && request->split) {
-        result->t_end_ns = answer.n_steps > 0 ? answer.t_step_ns[answer.n_steps - 1]
-                                              : answer.t_first_ns;
+        result->t_end_ns =
+            answer.n_steps > 0 ? answer.t_step_ns[answer.n_steps - 1] : answer.t_first_ns;
     }
     (void)snprintf(result->status, sizeof result->status, "%s", ok ? "ok" : "error");
     (void)snprintf(result->reason, sizeof result->reason, "%s", ok ? "" : il_code_name(rc));
@@ -517,7 +523,8 @@ int il__process_logits(il_backend *b, const int32_t *ids, uint32_t n_ids, const 
     return IL_OK;
 }
 
-/* --- the end -------------------------------------------------------------------------------------- */
+/* --- the end
+ * -------------------------------------------------------------------------------------- */
 
 int il__process_unload(il_backend *b, il_error *err)
 {

@@ -3,8 +3,8 @@
  * What every backend kind whose runtime is a child process shares: the life of the worker, the
  * exchange of messages, and the words for each way a worker can fail. Used by src/backend alone.
  *
- * A worker that died, kept silent past its deadline or wrote nonsense is ended and forgotten; only a
- * load starts another one.
+ * A worker that died, kept silent past its deadline or wrote nonsense is ended and forgotten; only
+ * a load starts another one.
  */
 #ifndef IL_BACKEND_PROCESS_H
 #define IL_BACKEND_PROCESS_H

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/version.h"
 #include "model/make_weights.h"
 #include "model/synth.h"
@@ -16,6 +17,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <openssl/evp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,11 +156,25 @@ static int refuse(const char *dir, standing there, bool force, il_error *err)
 /* --- room ---------------------------------------------------------------------------------------
  */
 
+/* Asked of the nearest ancestor that exists, so that a refusal leaves nothing behind. */
 static int check_room(const char *dir, uint64_t n_bytes, il_error *err)
 {
+    char at[PATH_MAX];
     struct statvfs fs;
-    if (statvfs(dir, &fs) != 0) {
-        return il_fail_errno(err, errno, "cannot ask for free space");
+    (void)snprintf(at, sizeof at, "%s", dir);
+    while (statvfs(at, &fs) != 0) {
+        int why = errno;
+        char *slash = strrchr(at, '/');
+        if (why != ENOENT || strcmp(at, "/") == 0 || strcmp(at, ".") == 0) {
+            int rc = il_fail_errno(err, why, "cannot ask for free space");
+            il_error_where(err, "%s", at);
+            return rc;
+        }
+        if (!slash) {
+            (void)snprintf(at, sizeof at, ".");
+        } else {
+            slash[slash == at] = '\0'; /* the root keeps its slash */
+        }
     }
     uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (room < n_bytes + SPARE_BYTES) {
@@ -234,24 +250,15 @@ static int write_marker(const char *dir, const char *name, const il_make_options
 }
 
 static int fill_dir(const il_shape *shape, const char *name, const char *tmp, const char *hash,
-                    const il_make_options *options, il_error *err)
+                    const il__weights *weights, const il_make_options *options, il_error *err)
 {
-    il_arena arena = {0};
-    il__weights weights = {0};
-    int rc = il__weights_plan(shape, options, &arena, &weights, err);
-    if (rc == IL_OK) {
-        rc = check_room(tmp, weights.total_bytes, err);
-    }
-    if (rc == IL_OK) {
-        rc = il__weights_write(&weights, name, tmp, options, err);
-    }
+    int rc = il__weights_write(weights, name, tmp, options, err);
     if (rc == IL_OK) {
         rc = write_config(shape, tmp, options->dtype, err);
     }
     if (rc == IL_OK) {
-        rc = write_marker(tmp, name, options, hash, &weights, err);
+        rc = write_marker(tmp, name, options, hash, weights, err);
     }
-    il_arena_free(&arena);
     return rc;
 }
 
@@ -300,54 +307,102 @@ static int make_parent(const char *dir, il_error *err)
     return rc;
 }
 
-int il_model_make(const il_shape *shape, const char *dir, const il_make_options *options,
-                  bool *kept, il_error *err)
+/* Removes what killed processes left beside dir: NAME.tmp-PID and NAME.old-PID of dead PIDs. */
+static void sweep(const char *dir)
 {
-    char to[PATH_MAX - 64], tmp[PATH_MAX], hash[65];
-    bool kept_here = false;
-    int n = snprintf(to, sizeof to, "%s", dir);
-    while (n > 1 && to[n - 1] == '/' && (size_t)n < sizeof to) {
-        to[--n] = '\0';
+    char parent[PATH_MAX];
+    (void)snprintf(parent, sizeof parent, "%s", dir);
+    char *slash = strrchr(parent, '/');
+    const char *name = il_path_base(dir);
+    if (slash) {
+        slash[slash == parent] = '\0';
     }
-    if (n <= 0 || (size_t)n >= sizeof to) {
-        return il_fail(err, IL_E_RANGE, "path empty or too long: %.200s", dir);
+    DIR *d = opendir(slash ? parent : ".");
+    const struct dirent *e;
+    while (d && (e = readdir(d))) {
+        size_t n = strlen(name);
+        int64_t pid;
+        if (strncmp(e->d_name, name, n) == 0 &&
+            (il_text_starts(e->d_name + n, ".tmp-") || il_text_starts(e->d_name + n, ".old-")) &&
+            il_text_to_i64(e->d_name + n + 5, &pid) == IL_OK && pid > 0 && pid <= INT32_MAX &&
+            kill((pid_t)pid, 0) != 0 && errno == ESRCH) {
+            char path[PATH_MAX + 300];
+            (void)snprintf(path, sizeof path, "%s/%s", slash ? parent : ".", e->d_name);
+            remove_flat(path);
+        }
     }
-    int rc = il_shape_check(shape, err);
+    if (d) {
+        (void)closedir(d);
+    }
+}
+
+/* Makes tmp, fills it and puts it in to's place. */
+static int make_new(const il_shape *shape, const char *to, const char *hash, standing there,
+                    const il_make_options *options, bool *kept, il_error *err)
+{
+    char tmp[PATH_MAX];
+    il_arena arena = {0};
+    il__weights weights = {0};
+    bool made = false;
+    int rc = il__weights_plan(shape, options, &arena, &weights, err);
     if (rc == IL_OK) {
-        rc = il_model_content_hash(shape, options->seed, options->dtype, hash, err);
+        rc = check_room(to, weights.total_bytes, err);
     }
-    if (rc != IL_OK) {
-        return rc;
-    }
-    if (is_identical(to, hash)) {
-        kept_here = true;
-        goto out;
-    }
-    standing there = what_stands(to);
-    rc = refuse(to, there, options->force, err);
     if (rc == IL_OK) {
         rc = make_parent(to, err);
     }
     if (rc != IL_OK) {
         goto out;
     }
+    sweep(to);
     (void)snprintf(tmp, sizeof tmp, "%s.tmp-%ld", to, (long)getpid());
-    remove_flat(tmp); /* of a process with our number that was killed */
     if (mkdir(tmp, 0777) != 0) {
         rc = il_fail_errno(err, errno, "cannot create the model's directory");
-        il_error_where(err, "%s", to);
         il_error_hint(err, "choose a place you may write to");
         goto out;
     }
-    rc = fill_dir(shape, shape->name[0] ? shape->name : il_path_base(to), tmp, hash, options, err);
+    made = true;
+    const char *name = shape->name[0] ? shape->name : il_path_base(to);
+    rc = fill_dir(shape, name, tmp, hash, &weights, options, err);
     if (rc == IL_OK) {
-        rc = move_in(tmp, to, there, hash, &kept_here, err);
-    }
-    if (rc != IL_OK) {
-        remove_flat(tmp);
-        il_error_where(err, "%s", to);
+        rc = move_in(tmp, to, there, hash, kept, err);
     }
 out:
+    if (rc != IL_OK) {
+        if (made) {
+            remove_flat(tmp);
+        }
+        il_error_where(err, "%s", to);
+    }
+    il_arena_free(&arena);
+    return rc;
+}
+
+int il_model_make(const il_shape *shape, const char *dir, const il_make_options *options,
+                  bool *kept, il_error *err)
+{
+    char to[PATH_MAX - 64], hash[65];
+    bool kept_here = false;
+    int n = snprintf(to, sizeof to, "%s", dir);
+    if (n <= 0 || (size_t)n >= sizeof to) {
+        return il_fail(err, IL_E_RANGE, "path empty or too long: %.200s", dir);
+    }
+    while (n > 1 && to[n - 1] == '/') {
+        to[--n] = '\0';
+    }
+    int rc = il_shape_check(shape, err);
+    if (rc == IL_OK) {
+        rc = il_model_content_hash(shape, options->seed, options->dtype, hash, err);
+    }
+    if (rc == IL_OK && is_identical(to, hash)) {
+        kept_here = true;
+    } else if (rc == IL_OK) {
+        standing there = what_stands(to);
+        rc = refuse(to, there, options->force, err);
+        if (rc == IL_OK) {
+            rc = make_new(shape, to, hash, there, options, &kept_here, err);
+        }
+    }
     if (kept) {
         *kept = kept_here;
     }

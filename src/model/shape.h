@@ -3,7 +3,8 @@
  * A shape: the architecture of a decoder-only transformer as numbers. Everything that measures,
  * counts, builds or names a model reads these numbers and nothing else about its family.
  *
- * Notation: L layers, d width, h heads, k KV heads, e head size, f feed-forward width, V vocabulary.
+ * Notation: L layers, d width, h heads, k KV heads, e head size, f feed-forward width, V
+ * vocabulary.
  */
 #ifndef IL_MODEL_SHAPE_H
 #define IL_MODEL_SHAPE_H
@@ -38,8 +39,11 @@ typedef enum il_arch {
 } il_arch;
 
 typedef enum il_norm { IL_NORM_LAYER, IL_NORM_RMS, IL_NORM_RMS_PLUS_ONE } il_norm;
-typedef enum il_position { IL_POSITION_LEARNED, IL_POSITION_LEARNED_OFFSET2, IL_POSITION_ROPE }
-    il_position;
+typedef enum il_position {
+    IL_POSITION_LEARNED,
+    IL_POSITION_LEARNED_OFFSET2,
+    IL_POSITION_ROPE
+} il_position;
 typedef enum il_activation {
     IL_ACTIVATION_GELU_TANH, /* gelu_new */
     IL_ACTIVATION_GELU_ERF,
@@ -59,8 +63,8 @@ typedef struct il_shape {
     char name[96]; /* "gpt2-25m"; empty when unnamed */
 
     uint32_t n_layer, d_model, n_head, n_kv_head, d_head; /* h·e need not equal d */
-    uint32_t d_ff;       /* of a dense layer, or of one expert */
-    uint32_t vocab_size; /* rows of the embedding */
+    uint32_t d_ff;                                        /* of a dense layer, or of one expert */
+    uint32_t vocab_size;                                  /* rows of the embedding */
     uint32_t n_positions; /* longest context the checkpoint declares */
 
     il_norm norm;
@@ -78,15 +82,16 @@ typedef struct il_shape {
     bool rope_truncate; /* yarn: the ramp's ends are rounded to whole dims (gpt-oss: not) */
 
     il_activation activation;
-    bool gated_ffn;      /* down(act(gate) · up); else proj(act(fc)) */
+    bool gated_ffn; /* down(act(gate) · up); else proj(act(fc)) */
     bool bias_qkv, bias_attn_out, bias_ffn, bias_head;
-    bool parallel_residual; /* NeoX: attention and FFN read the same residual */
-    bool tied;              /* the head is the embedding */
-    double embed_scale;     /* multiplies embeddings, 1 unless Gemma (√d) */
-    double attn_scale;      /* of q·k, usually 1/√e */
+    bool parallel_residual;  /* NeoX: attention and FFN read the same residual */
+    bool tied;               /* the head is the embedding */
+    double embed_scale;      /* multiplies embeddings, 1 unless Gemma (√d) */
+    double attn_scale;       /* of q·k, usually 1/√e */
     uint32_t sliding_window; /* 0 = full attention in every layer */
-    uint32_t sliding_period; /* every sliding_period-th layer is full; 0 with a window = all slide */
-    bool attn_sinks;         /* gpt-oss: a learned logit per head joins the softmax */
+    uint32_t
+        sliding_period; /* every sliding_period-th layer is full; 0 with a window = all slide */
+    bool attn_sinks;    /* gpt-oss: a learned logit per head joins the softmax */
 
     uint32_t n_expert, n_expert_used; /* 0, 0 for dense */
     bool norm_topk;
@@ -126,7 +131,7 @@ typedef enum il_tensor_role {
 typedef struct il_tensor_info {
     char name[128]; /* canonical Hugging Face name, as "transformer.h.0.attn.c_attn.weight" */
     il_tensor_role role;
-    uint32_t n_dims; /* 1 to 3 (experts) */
+    uint32_t n_dims;  /* 1 to 3 (experts) */
     uint64_t dims[3]; /* Hugging Face layout, row-major */
     uint64_t fan_in;  /* of a linear; 0 otherwise */
     bool transposed;  /* Conv1D of GPT-2: stored [in, out] instead of [out, in] */
@@ -151,12 +156,13 @@ typedef struct il_param_counts {
 
 int il_shape_count(const il_shape *shape, il_param_counts *out, il_error *err);
 /* Bytes read by one decode step: weights at dtype plus the KV cache of context_tok positions read
- * and one written (window-capped), for `batch` sequences (weights once). */
+ * and one written (at most the window, which counts the token itself), for `batch` sequences
+ * (weights once: with experts, a lower bound beyond batch 1). */
 uint64_t il_shape_bytes_per_step(const il_shape *shape, il_dtype dtype, il_dtype kv_dtype,
                                  uint32_t batch, uint32_t context_tok);
 /* Model FLOPs of a forward pass of n_tok new tokens on a context of context_tok: 2 per weight and
- * token (no embedding look-up; head only at n_logits positions) + attention 4·h·e·Σ window-capped
- * context per layer. */
+ * token (of matrices; no embedding look-up; head only at n_logits positions a sequence) + attention
+ * 4·h·e·Σ window-capped context per layer. */
 double il_shape_flops(const il_shape *shape, uint32_t batch, uint32_t n_tok, uint32_t context_tok,
                       uint32_t n_logits);
 /* KV-cache bytes of one position of one sequence, all layers. */

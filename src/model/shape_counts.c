@@ -100,8 +100,9 @@ uint64_t il_shape_bytes_per_step(const il_shape *shape, il_dtype dtype, il_dtype
     }
     uint64_t positions = 0; /* of the cache, read or written, summed over layers */
     for (uint32_t i = 0; i < shape->n_layer; i++) {
-        bool capped = slides(shape, i) && context_tok > shape->sliding_window;
-        positions += (uint64_t)(capped ? shape->sliding_window : context_tok) + 1;
+        uint64_t seen = (uint64_t)context_tok + 1; /* a window counts the token itself */
+        positions +=
+            slides(shape, i) && seen > shape->sliding_window ? shape->sliding_window : seen;
     }
     uint64_t position_bytes = 2ull * shape->n_kv_head * shape->d_head * il_dtype_bytes(kv_dtype);
     return counts.read_per_step * il_dtype_bytes(dtype) + batch * positions * position_bytes;

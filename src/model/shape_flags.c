@@ -156,8 +156,8 @@ static int fill_in(il_shape *s, il_error *err)
         s->embed_scale = sqrt((double)s->d_model);
     }
     if (s->position == IL_POSITION_ROPE) {
-        s->rope_dims = s->arch == IL_ARCH_GPT_NEOX ? s->d_head / 4 : s->d_head;
-        if (s->arch == IL_ARCH_GPT_NEOX && s->rope_dims < 2) {
+        s->rope_dims = s->arch == IL_ARCH_GPT_NEOX ? (s->d_head / 4) & ~1u : s->d_head;
+        if (s->rope_dims == 0) {
             s->rope_dims = s->d_head & ~1u;
         }
     }

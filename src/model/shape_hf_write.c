@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "model/family.h"
 
-#include <string.h>
+#include <math.h>
 
 /* Collects failures of json_object_set_new so that a chain of puts needs one check. */
 typedef struct config_writer {
@@ -119,7 +119,11 @@ static void put_neox(config_writer *w, const il_shape *s)
     put(w, "hidden_act", json_string(activation_name(s->activation, false)));
     put_bool(w, "use_parallel_residual", s->parallel_residual);
     put_bool(w, "attention_bias", s->bias_qkv);
-    put_real(w, "rotary_pct", (double)s->rope_dims / s->d_head);
+    double fraction = (double)s->rope_dims / s->d_head;
+    while ((uint32_t)(s->d_head * fraction) < s->rope_dims) {
+        fraction = nextafter(fraction, 2); /* readers truncate the product */
+    }
+    put_real(w, "rotary_pct", fraction);
     put_real(w, "rotary_emb_base", s->rope_theta);
     put_rope_scaling(w, s);
 }

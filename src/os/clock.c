@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -32,10 +33,10 @@ static const char *clock_source(void)
 {
     static char name[32];
     il_buf text;
-    il_buf_init(&text, sizeof name - 1);
+    il_buf_init(&text, 65536); /* files of /sys claim a page, whatever they hold */
     if (il_file_read("/sys/devices/system/clocksource/clocksource0/current_clocksource", &text,
                      NULL) == IL_OK) {
-        memcpy(name, il_buf_text(&text), text.len + 1);
+        (void)snprintf(name, sizeof name, "%s", il_buf_text(&text));
         name[strcspn(name, "\n")] = '\0';
     }
     il_buf_free(&text);

@@ -14,14 +14,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* "" is the real machine; a directory holding copies of proc/ and sys/ stands in for it in tests. */
+/* "" is the real machine; a directory holding copies of proc/ and sys/ stands in for it in tests.
+ */
 void il_machine_set_root(const char *root);
 
 typedef struct il_machine {
     char host[128], os[128], kernel[128], cpu_model[128], cpu_flags[256]; /* flags: the ISA ones */
-    char hypervisor[64];       /* "" on bare metal */
-    uint32_t n_cpus_allowed;   /* in the affinity mask */
-    uint32_t n_cores_allowed;  /* physical cores among them */
+    char hypervisor[64];                                                  /* "" on bare metal */
+    uint32_t n_cpus_allowed;                                              /* in the affinity mask */
+    uint32_t n_cores_allowed; /* physical cores among them */
     uint32_t n_numa;
     uint64_t l1d_bytes, l2_bytes, l3_bytes; /* of one instance each, 0 = unknown */
     uint32_t n_l3;
@@ -39,26 +40,27 @@ json_t *il_machine_json(const il_machine *machine);
 /* Counters around a call. NaN or UINT64_MAX fields: unreadable. */
 typedef struct il_state {
     int64_t at_ns;
-    double steal_ms, busy_ms;                 /* machine, since boot */
+    double steal_ms, busy_ms;                    /* machine, since boot */
     double psi_cpu_ms, psi_io_ms, psi_memory_ms; /* "some" totals */
-    double throttled_ms;                      /* cgroup */
+    double throttled_ms;                         /* cgroup */
     double mhz, load1;
-    double process_cpu_ms;                    /* of pid, user + system */
+    double process_cpu_ms; /* of pid, user + system */
     uint64_t ctx_involuntary, ctx_voluntary, minor_faults, major_faults, rss_bytes; /* of pid */
 } il_state;
 
 /* pid 0: machine fields only. Never fails: what cannot be read is marked. About 100 us; outside any
  * timed window. */
 void il_state_read(pid_t pid, il_state *out);
-/* The journal's `state` object: deltas and final values (docs/journal.md). NULL when memory is out. */
+/* The journal's `state` object: deltas and final values (docs/journal.md). NULL when memory is out.
+ */
 json_t *il_state_json(const il_state *before, const il_state *after);
 
 /* Gate rules fixed beforehand; flags of one call. */
 typedef struct il_gates {
-    double steal_percent;        /* of the call's CPU-seconds: above it the flag "steal" */
-    double busy_other_percent;   /* CPU time of others / (wall × CPUs): "contended" */
-    uint64_t major_faults;       /* more than: "major_faults" */
-    double throttled_ms;         /* more than: "throttled" */
+    double steal_percent;      /* of the call's CPU-seconds: above it the flag "steal" */
+    double busy_other_percent; /* CPU time of others / (wall × CPUs): "contended" */
+    uint64_t major_faults;     /* more than: "major_faults" */
+    double throttled_ms;       /* more than: "throttled" */
 } il_gates;
 
 extern const il_gates il_gates_default;
@@ -73,8 +75,8 @@ typedef struct il_spoiler {
     bool serious; /* said before measuring; the others only in doctor */
 } il_spoiler;
 
-/* Looks for at most `most` spoilers (governor, steal over a `watch_ms` window, load, SMT, swap, turbo,
- * THP, NUMA balancing, low memory, hypervisor); returns how many. */
+/* Looks for at most `most` spoilers (governor, steal over a `watch_ms` window, load, SMT, swap,
+ * turbo, THP, NUMA balancing, low memory, hypervisor); returns how many. */
 size_t il_machine_spoilers(const il_machine *machine, uint32_t watch_ms, il_spoiler *out,
                            size_t most);
 

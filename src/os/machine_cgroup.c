@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH_BYTES = 1024, MOUNTS_BYTES = 65536, GROUPS_BYTES = 16384 };
+enum { PATH_BYTES = 1024, MOUNTS_BYTES = 262144, GROUPS_BYTES = 16384 };
 
 /* One mounted hierarchy and the process's group in it: mount + group is a directory. */
 typedef struct hierarchy {
@@ -77,7 +77,7 @@ static void copy_field(char out[PATH_BYTES], const char *from, size_t n)
 {
     size_t k = 0;
     for (size_t i = 0; i < n && k + 1 < PATH_BYTES; i++) {
-        if (from[i] == '\\' && i + 3 < n + 0 && from[i + 1] == '0') {
+        if (from[i] == '\\' && i + 3 < n && from[i + 1] == '0') {
             out[k++] = (char)((from[i + 2] - '0') * 8 + (from[i + 3] - '0'));
             i += 3;
         } else {

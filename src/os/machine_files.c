@@ -130,18 +130,20 @@ bool il__scan_u64(const char **at, uint64_t *out)
 bool il__scan_f64(const char **at, double *out)
 {
     const char *p = *at;
-    uint64_t whole;
+    uint64_t whole, digits = 0;
+    double place = 1;
     if (!il__scan_u64(&p, &whole)) {
         return false;
     }
-    double value = (double)whole, place = 1;
     if (*p == '.') {
         for (p++; *p >= '0' && *p <= '9'; p++) {
-            place *= 0.1;
-            value += place * (*p - '0');
+            if (place < 1e15) { /* further digits are beyond a double's */
+                digits = digits * 10 + (uint64_t)(*p - '0');
+                place *= 10;
+            }
         }
     }
-    *out = value;
+    *out = (double)whole + (double)digits / place;
     *at = p;
     return true;
 }

@@ -3,10 +3,22 @@
 
 #include "base/json.h"
 
-/* Unreadable text and unknown sizes are null. */
+#include <string.h>
+
+/* Unreadable text and unknown sizes are null. What is no UTF-8 loses its foreign bytes. */
 static json_t *text_or_null(const char *text)
 {
-    return text[0] ? json_string(text) : json_null();
+    json_t *value = text[0] ? json_string(text) : json_null();
+    char plain[512];
+    if (!value && strlen(text) < sizeof plain) {
+        size_t n = 0;
+        for (; text[n]; n++) {
+            plain[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
+        }
+        plain[n] = '\0';
+        value = json_string(plain);
+    }
+    return value;
 }
 
 static json_t *count_or_null(uint64_t n)

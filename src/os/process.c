@@ -36,7 +36,8 @@ typedef struct start_failure {
     int os_errno;
 } start_failure;
 
-/* Everything the child needs between fork and exec, made before fork: nothing may allocate there. */
+/* Everything the child needs between fork and exec, made before fork: nothing may allocate there.
+ */
 typedef struct child_plan {
     const il_process_options *options;
     char **env;
@@ -188,7 +189,8 @@ static _Noreturn void child_run(const child_plan *plan)
     child_fail(plan, AT_EXEC);
 }
 
-/* --- in the parent ----------------------------------------------------------------------------- */
+/* --- in the parent -----------------------------------------------------------------------------
+ */
 
 static int explain_start(const start_failure *failure, const il_process_options *options,
                          il_error *err)

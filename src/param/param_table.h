@@ -102,7 +102,7 @@ P(MODEL_DIR, "model", 'm', TEXT_LIST, IL_SCOPE_BENCH, 0, 0, NULL, NULL, "DIR,…
 P(BENCH_PROMPT, "prompt_tokens", 'p', I64_LIST, IL_SCOPE_BENCH, 1, 1048576, NULL, "512", "N,…", "prompt lengths in tokens")
 P(DEPTHS, "depths", 'd', I64_LIST, IL_SCOPE_BENCH, 0, 1048576, NULL, "0", "N,…", "context already in the cache before prefill, tokens")
 P(BENCH_REPETITIONS, "repetitions", 'r', I64, IL_SCOPE_BENCH, 1, 100000, NULL, "10", "N", "blocks: fresh processes per cell")
-P(SUITE, "suite", 0, TEXT, IL_SCOPE_MODEL_MAKE | IL_SCOPE_MODEL_LIST, 0, 0, NULL, NULL, "S", "a suite of shapes: tr121, pythia<=1b, or SUITE/NAME for one model")
+P(SUITE, "suite", 0, TEXT, IL_SCOPE_MODEL_MAKE | IL_SCOPE_MODEL_LIST | IL_SCOPE_MODEL_INSPECT, 0, 0, NULL, NULL, "S", "a suite of shapes: tr121, pythia<=1b, or SUITE/NAME for one model")
 P(HF_CONFIG, "hf_config", 0, TEXT, IL_SCOPE_MODEL_MAKE | IL_SCOPE_MODEL_INSPECT, 0, 0, NULL, NULL, "FILE", "a Hugging Face config.json")
 P(SHAPE, "shape", 0, TEXT, IL_SCOPE_MODEL_MAKE | IL_SCOPE_MODEL_INSPECT, 0, 0, NULL, NULL, "K=V,…", "a shape, as family=gpt2,n_layer=12,d_model=768,n_head=12")
 P(OUT, "out", 0, TEXT, IL_SCOPE_MODEL_MAKE | IL_SCOPE_MODEL_LOGITS, 0, 0, NULL, NULL, "PATH", "where to write")

@@ -25,8 +25,8 @@ static int64_t now_ns(void)
 void il_wire_channel_init(il_wire_channel *channel, int in_fd, int out_fd, int watch_fd,
                           const char *peer)
 {
-    *channel = (il_wire_channel){
-        .in_fd = in_fd, .out_fd = out_fd, .watch_fd = watch_fd, .peer = peer};
+    *channel =
+        (il_wire_channel){.in_fd = in_fd, .out_fd = out_fd, .watch_fd = watch_fd, .peer = peer};
     /* A block may reach past the end of a line of the greatest length. */
     il_buf_init(&channel->in, IL_WIRE_LINE_BYTES + 1 + BLOCK_BYTES);
 }
@@ -154,8 +154,8 @@ static int fill(il_wire_channel *channel, int64_t deadline_ns, il_error *err)
     if (rc != IL_OK) {
         return rc;
     }
-    /* A peer that died may have written its last words after poll looked at the pipe; a pipe that is
-     * then empty but open is held by a grandchild. */
+    /* A peer that died may have written its last words after poll looked at the pipe; a pipe that
+     * is then empty but open is held by a grandchild. */
     ssize_t n = read(channel->in_fd, block, sizeof block);
     if (n < 0 && died) {
         n = 0;

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IL_WIRE_LINE_BYTES ((size_t)64 << 20) /* the longest message, without its newline */
+#define IL_WIRE_LINE_BYTES  ((size_t)64 << 20) /* the longest message, without its newline */
 #define IL_WIRE_NO_DEADLINE INT64_MAX
 
 typedef struct il_wire_channel {

@@ -47,8 +47,8 @@ static bool usable(il__fields *fields, int rc)
     return rc == IL_OK;
 }
 
-static int64_t get_i64(il__fields *fields, const char *key, bool required, int64_t min,
-                       int64_t max, int64_t fallback)
+static int64_t get_i64(il__fields *fields, const char *key, bool required, int64_t min, int64_t max,
+                       int64_t fallback)
 {
     const json_t *node = json_object_get(fields->message, key);
     int64_t value = fallback;

@@ -37,7 +37,8 @@ typedef enum il_wire_type {
         IL_WIRE_TYPE_COUNT /* also: a type this program does not know */
 } il_wire_type;
 
-/* --- hello: worker → driver, once -------------------------------------------------------------- */
+/* --- hello: worker → driver, once --------------------------------------------------------------
+ */
 
 typedef struct il_wire_hello {
     uint32_t protocol;
@@ -55,7 +56,8 @@ int il_wire_hello_read(const json_t *message, il_wire_hello *out, il_error *err)
 /* Is text among the strings of an array? false for NULL. */
 bool il_wire_list_has(const json_t *list, const char *text);
 
-/* --- requests: driver → worker ------------------------------------------------------------------ */
+/* --- requests: driver → worker ------------------------------------------------------------------
+ */
 
 /* Reads type and id of any request. An unknown type is IL_WIRE_TYPE_COUNT and no error. */
 int il_wire_request_read(const json_t *message, il_wire_type *type, int64_t *id, il_error *err);
@@ -95,16 +97,17 @@ typedef struct il_wire_logits {
 json_t *il_wire_logits_json(int64_t id, const il_wire_logits *logits);
 int il_wire_logits_read(const json_t *message, il_wire_logits *out, il_error *err);
 
-/* --- replies: worker → driver ------------------------------------------------------------------- */
+/* --- replies: worker → driver -------------------------------------------------------------------
+ */
 
 /* A failure reply made of an error; any bytes in its texts are fit for JSON afterwards. */
 json_t *il_wire_failure_json(int64_t id, const il_error *failure);
 /* {"id": id, "ok": true}, to which a reply adds its keys. */
 json_t *il_wire_ok_json(int64_t id);
 
-/* The head of any reply. IL_E_PROTOCOL: no or another id, no ok. Of a failure reply, *refused is set
- * and its code and words are returned as an error of ours; *refused false with an error means that
- * the worker cannot be trusted any more. */
+/* The head of any reply. IL_E_PROTOCOL: no or another id, no ok. Of a failure reply, *refused is
+ * set and its code and words are returned as an error of ours; *refused false with an error means
+ * that the worker cannot be trusted any more. */
 int il_wire_reply_read(const json_t *message, il_wire_type type, int64_t id, bool *refused,
                        il_error *err);
 

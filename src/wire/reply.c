@@ -6,18 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- hello ---------------------------------------------------------------------------------------- */
+/* --- hello
+ * ---------------------------------------------------------------------------------------- */
 
 json_t *il_wire_hello_json(const il_wire_hello *h)
 {
-    return json_pack("{s:s,s:I,s:s,s:s,s:s?,s:I,s:I,s:{s:b,s:b,s:b,s:O,s:O,s:O?},s:{s:s,s:s}}",
-                     "type", "hello", "protocol", (json_int_t)h->protocol, "worker", h->worker,
-                     "version", h->version, "source_hash", h->source_hash, "pid",
-                     (json_int_t)h->pid, "t_main_ns", (json_int_t)h->t_main_ns, "caps",
-                     "step_times", (int)h->step_times, "unsplit", (int)h->unsplit, "logits",
-                     (int)h->logits, "dtypes", h->dtypes, "devices", h->devices, "families",
-                     h->families, "runtime", "name", h->runtime_name, "version",
-                     h->runtime_version);
+    return json_pack(
+        "{s:s,s:I,s:s,s:s,s:s?,s:I,s:I,s:{s:b,s:b,s:b,s:O,s:O,s:O?},s:{s:s,s:s}}", "type", "hello",
+        "protocol", (json_int_t)h->protocol, "worker", h->worker, "version", h->version,
+        "source_hash", h->source_hash, "pid", (json_int_t)h->pid, "t_main_ns",
+        (json_int_t)h->t_main_ns, "caps", "step_times", (int)h->step_times, "unsplit",
+        (int)h->unsplit, "logits", (int)h->logits, "dtypes", h->dtypes, "devices", h->devices,
+        "families", h->families, "runtime", "name", h->runtime_name, "version", h->runtime_version);
 }
 
 static void check_strings(il__fields *f, const char *key, const json_t *list)
@@ -75,6 +75,9 @@ int il_wire_hello_read(const json_t *message, il_wire_hello *out, il_error *err)
     out->pid = il__need_i64(&f, "pid", 1, INT32_MAX);
     out->t_main_ns = il__need_i64(&f, "t_main_ns", 0, INT64_MAX);
     const json_t *caps = il__want_node(&f, "caps", JSON_OBJECT);
+    if (!caps) {
+        il__fields_fail(&f, "key \"caps\" is missing");
+    }
     if (f.status == IL_OK) {
         read_caps(caps, out, &f);
     }
@@ -103,7 +106,8 @@ bool il_wire_list_has(const json_t *list, const char *text)
     return false;
 }
 
-/* --- the head of a reply --------------------------------------------------------------------------- */
+/* --- the head of a reply
+ * --------------------------------------------------------------------------- */
 
 json_t *il_wire_ok_json(int64_t id)
 {
@@ -189,7 +193,8 @@ int il_wire_reply_read(const json_t *message, il_wire_type type, int64_t id, boo
     return rc;
 }
 
-/* --- load ------------------------------------------------------------------------------------------- */
+/* --- load
+ * ------------------------------------------------------------------------------------------- */
 
 json_t *il_wire_load_reply_json(int64_t id, const il_wire_load_reply *reply)
 {
@@ -226,7 +231,8 @@ int il_wire_load_reply_read(const json_t *message, il_wire_load_reply *out, il_e
     return f.status;
 }
 
-/* --- call ------------------------------------------------------------------------------------------- */
+/* --- call
+ * ------------------------------------------------------------------------------------------- */
 
 /* Sets a new reference under key; false when either failed. */
 static bool set(json_t *object, const char *key, json_t *value)
@@ -298,8 +304,8 @@ static void read_stamps(il__fields *f, il_wire_call_reply *out)
         il__fields_fail(f, "key \"t_step_ns\" is missing");
     }
     if (f->status == IL_OK && json_array_size(steps) != out->n_steps) {
-        il__fields_fail(f, "key \"t_step_ns\" holds %zu stamps of %u steps",
-                        json_array_size(steps), out->n_steps);
+        il__fields_fail(f, "key \"t_step_ns\" holds %zu stamps of %u steps", json_array_size(steps),
+                        out->n_steps);
     }
     if (out->t_first_ns < out->t0_ns) {
         il__fields_fail(f, "t_first_ns is before t0_ns");
@@ -346,7 +352,8 @@ int il_wire_call_reply_read(const json_t *message, il_wire_call_reply *out, il_e
     return f.status;
 }
 
-/* --- logits, telemetry ------------------------------------------------------------------------------ */
+/* --- logits, telemetry
+ * ------------------------------------------------------------------------------ */
 
 json_t *il_wire_logits_reply_json(int64_t id, const il_wire_logits_reply *reply)
 {

@@ -31,7 +31,8 @@ json_t *il_wire_request_json(il_wire_type type, int64_t id)
     return json_pack("{s:I,s:s}", "id", (json_int_t)id, "type", type_names[type]);
 }
 
-/* --- load ----------------------------------------------------------------------------------------- */
+/* --- load
+ * ----------------------------------------------------------------------------------------- */
 
 json_t *il_wire_load_json(int64_t id, const il_wire_load *load)
 {
@@ -40,8 +41,8 @@ json_t *il_wire_load_json(int64_t id, const il_wire_load *load)
                      "device", load->device, "threads", (json_int_t)load->threads, "affinity",
                      load->affinity, "isa", load->isa, "logits", load->logits, "huge_pages",
                      load->huge_pages, "max_batch", (json_int_t)load->max_batch, "max_prompt_tok",
-                     (json_int_t)load->max_prompt_tok, "max_gen_tok",
-                     (json_int_t)load->max_gen_tok, "options", load->options);
+                     (json_int_t)load->max_prompt_tok, "max_gen_tok", (json_int_t)load->max_gen_tok,
+                     "options", load->options);
 }
 
 int il_wire_load_read(const json_t *message, il_wire_load *out, il_error *err)
@@ -64,7 +65,8 @@ int il_wire_load_read(const json_t *message, il_wire_load *out, il_error *err)
     return f.status;
 }
 
-/* --- prepare -------------------------------------------------------------------------------------- */
+/* --- prepare
+ * -------------------------------------------------------------------------------------- */
 
 static json_t *ids_json(const int32_t *ids, uint32_t n)
 {
@@ -138,7 +140,8 @@ int il_wire_prepare_read(const json_t *message, il_wire_prepare *out, il_error *
     return f.status;
 }
 
-/* --- call, logits ----------------------------------------------------------------------------------- */
+/* --- call, logits
+ * ----------------------------------------------------------------------------------- */
 
 json_t *il_wire_call_json(int64_t id, bool split)
 {

@@ -39,11 +39,11 @@ static int check_ids(const il_wire_prepare *prepare, const il_engine_facts *fact
     }
     uint64_t context = (uint64_t)prepare->depth_tok + prepare->n_ids + prepare->gen_tokens;
     if (context > facts->n_positions) {
-        int rc = il_fail(err, IL_E_RANGE,
-                         "%u tokens of depth, %u of prompt and %u to generate exceed the %u "
-                         "positions of the model",
-                         prepare->depth_tok, prepare->n_ids, prepare->gen_tokens,
-                         facts->n_positions);
+        int rc =
+            il_fail(err, IL_E_RANGE,
+                    "%u tokens of depth, %u of prompt and %u to generate exceed the %u "
+                    "positions of the model",
+                    prepare->depth_tok, prepare->n_ids, prepare->gen_tokens, facts->n_positions);
         il_error_hint(err, "shorten the prompt, gen_tokens or the depth");
         return rc;
     }
@@ -139,8 +139,8 @@ static int fill_depth(il__worker *worker, il_error *err)
             job->fill_lengths[b] = n;
         }
         /* A shorter last piece reads the front of the ids; which ids they are plays no part. */
-        int rc = il_engine_prefill(worker->session, job->fill_ids, job->fill_lengths, job->batch,
-                                   err);
+        int rc =
+            il_engine_prefill(worker->session, job->fill_ids, job->fill_lengths, job->batch, err);
         if (rc != IL_OK) {
             return rc;
         }

@@ -14,7 +14,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* --- load ----------------------------------------------------------------------------------------- */
+/* --- load
+ * ----------------------------------------------------------------------------------------- */
 
 static void drop_model(il__worker *worker)
 {
@@ -34,7 +35,8 @@ static int choice(const char *key, const char *text, const char *const *names, s
             return IL_OK;
         }
     }
-    return il_fail(err, IL_E_UNSUPPORTED, "the native worker does not know %s \"%.40s\"", key, text);
+    return il_fail(err, IL_E_UNSUPPORTED, "the native worker does not know %s \"%.40s\"", key,
+                   text);
 }
 
 static int read_options(const il_wire_load *load, il_engine_options *out,
@@ -79,10 +81,10 @@ static json_t *stages_json(const il_engine_facts *facts)
     json_t *stages = json_array();
     for (size_t i = 0; i < facts->n_stages; i++) {
         const il_engine_stage *s = &facts->stages[i];
-        (void)json_array_append_new(
-            stages, json_pack("{s:s,s:I,s:I,s:I}", "name", s->name, "t0_ns", (json_int_t)s->t0_ns,
-                              "t1_ns", (json_int_t)s->t1_ns, "major_faults",
-                              (json_int_t)s->major_faults));
+        (void)json_array_append_new(stages,
+                                    json_pack("{s:s,s:I,s:I,s:I}", "name", s->name, "t0_ns",
+                                              (json_int_t)s->t0_ns, "t1_ns", (json_int_t)s->t1_ns,
+                                              "major_faults", (json_int_t)s->major_faults));
     }
     return stages;
 }
@@ -133,7 +135,8 @@ static json_t *do_load(il__worker *worker, int64_t id, const json_t *message, il
     return answer;
 }
 
-/* --- the others ------------------------------------------------------------------------------------- */
+/* --- the others
+ * ------------------------------------------------------------------------------------- */
 
 static int need_model(const il__worker *worker, il_error *err)
 {
@@ -254,7 +257,8 @@ static json_t *do_bye(il__worker *worker, int64_t id, const json_t *message, il_
     return il_wire_ok_json(id);
 }
 
-/* --- the loop --------------------------------------------------------------------------------------- */
+/* --- the loop
+ * --------------------------------------------------------------------------------------- */
 
 typedef json_t *handler(il__worker *worker, int64_t id, const json_t *message, il_error *err);
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "stats/noise.h"
+
+#include "base/checked.h"
+#include "stats/rank.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static int allocate(size_t n, double **out, il_error *err)
+{
+    size_t bytes;
+    *out = il_mul_size(n ? n : 1, sizeof **out, &bytes) ? malloc(bytes) : NULL;
+    return *out ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for %zu values", n);
+}
+
+int il_ratio_of(const double *ratios, size_t n, double confidence, il_ratio *out, il_error *err)
+{
+    *out = (il_ratio){{NAN, NAN, NAN}, NAN, NAN, n};
+    int rc = il_log_mean_interval(ratios, n, confidence, &out->ratio, err);
+    if (rc == IL_OK) {
+        out->half_width = (out->ratio.high - out->ratio.low) / 2;
+        out->mde = 2 * out->half_width;
+    }
+    return rc;
+}
+
+int il_ratio_paired(const double *a, const double *b, size_t n, double confidence, il_ratio *out,
+                    il_error *err)
+{
+    *out = (il_ratio){{NAN, NAN, NAN}, NAN, NAN, n};
+    double *ratios;
+    int rc = allocate(n, &ratios, err);
+    for (size_t i = 0; i < n && rc == IL_OK; i++) {
+        if (!(a[i] > 0 && b[i] > 0)) {
+            rc = il_fail(err, IL_E_INVALID, "the ratio of %g and %g has no logarithm", b[i], a[i]);
+        } else {
+            ratios[i] = b[i] / a[i];
+        }
+    }
+    if (rc == IL_OK) {
+        rc = il_ratio_of(ratios, n, confidence, out, err);
+    }
+    free(ratios);
+    return rc;
+}
+
+static double percent(double slope)
+{
+    return 100 * expm1(slope);
+}
+
+int il_drift_percent(const double *time, const double *values, size_t n, il_interval *out,
+                     il_error *err)
+{
+    *out = (il_interval){NAN, NAN, NAN};
+    double *logs;
+    int rc = allocate(n, &logs, err);
+    for (size_t i = 0; i < n && rc == IL_OK; i++) {
+        if (!(values[i] > 0)) {
+            rc = il_fail(err, IL_E_INVALID, "the logarithm of %g does not exist", values[i]);
+        } else {
+            logs[i] = log(values[i]);
+        }
+    }
+    il_theil_sen line;
+    if (rc == IL_OK) {
+        rc = il_theil_sen_fit(time, logs, n, &line, err);
+    }
+    if (rc == IL_OK) {
+        *out =
+            (il_interval){percent(line.slope), percent(line.slope_low), percent(line.slope_high)};
+    }
+    free(logs);
+    return rc;
+}

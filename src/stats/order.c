@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "stats/order.h"
+
+#include "stats/dist.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void il_sort(double *values, size_t n)
+{
+    if (n > 1) {
+        qsort(values, n, sizeof *values, by_value);
+    }
+}
+
+double il_mean(const double *values, size_t n)
+{
+    if (n == 0) {
+        return NAN;
+    }
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += values[i];
+    }
+    return sum / (double)n;
+}
+
+double il_geomean(const double *values, size_t n)
+{
+    double sum = 0;
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (values[i] > 0) {
+            sum += log(values[i]);
+            used++;
+        }
+    }
+    return used ? exp(sum / (double)used) : NAN;
+}
+
+double il_sd(const double *values, size_t n)
+{
+    if (n < 2) {
+        return NAN;
+    }
+    double mean = il_mean(values, n);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += (values[i] - mean) * (values[i] - mean);
+    }
+    return sqrt(sum / (double)(n - 1));
+}
+
+double il_quantile_sorted(const double *sorted, size_t n, double q)
+{
+    if (n == 0 || !(q >= 0 && q <= 1)) {
+        return NAN;
+    }
+    double h = (double)(n - 1) * q;
+    size_t i = (size_t)h;
+    if (i + 1 >= n) {
+        return sorted[n - 1];
+    }
+    return sorted[i] + (h - (double)i) * (sorted[i + 1] - sorted[i]);
+}
+
+double il_quantile(const double *values, size_t n, double q)
+{
+    if (n == 0 || n > SIZE_MAX / sizeof *values) {
+        return NAN;
+    }
+    double small[64];
+    double *copy = n <= 64 ? small : malloc(n * sizeof *copy);
+    if (!copy) {
+        return NAN;
+    }
+    memcpy(copy, values, n * sizeof *copy);
+    il_sort(copy, n);
+    double result = il_quantile_sorted(copy, n, q);
+    if (copy != small) {
+        free(copy);
+    }
+    return result;
+}
+
+double il_median(const double *values, size_t n)
+{
+    return il_quantile(values, n, 0.5);
+}
+
+/* The smallest k with P(B ≤ k) ≥ p, by bisection: the distribution function is monotone in k. */
+static int64_t binomial_quantile(double p, uint32_t n, double q)
+{
+    int64_t low = 0;
+    int64_t high = n;
+    while (low < high) {
+        int64_t mid = low + (high - low) / 2;
+        if (il_binomial_cdf(mid, n, q) >= p) {
+            high = mid;
+        } else {
+            low = mid + 1;
+        }
+    }
+    return low;
+}
+
+int il_order_ranks(size_t n, double q, double confidence, size_t *low, size_t *high,
+                   size_t *n_needed)
+{
+    *low = *high = 0;
+    if (!(q > 0 && q < 1) || !(confidence > 0 && confidence < 1) || n > UINT32_MAX / 2) {
+        return IL_E_INVALID;
+    }
+    double tail = (1 - confidence) / 2;
+    double extreme = q > 0.5 ? q : 1 - q;
+    /* The farther tail decides: extreme^n ≤ tail. The nudge keeps an exact power on its side. */
+    double need = ceil(log(tail) / log(extreme) - 1e-9);
+    if (n_needed) {
+        *n_needed = (size_t)need;
+    }
+    if ((double)n < need) {
+        return IL_E_TOO_FEW;
+    }
+    uint32_t count = (uint32_t)n;
+    /* k₁ is the first with P(B ≤ k₁) > tail, so l − 1 = k₁ − 1 is the last at or below it. */
+    int64_t k1 = binomial_quantile(tail, count, q);
+    int64_t l = il_binomial_cdf(k1, count, q) > tail ? k1 : k1 + 1;
+    int64_t u = binomial_quantile(1 - tail, count, q) + 1;
+    if (l < 1 || u > (int64_t)n) {
+        return IL_E_TOO_FEW;
+    }
+    *low = (size_t)l;
+    *high = (size_t)u;
+    return IL_OK;
+}
+
+int il_quantile_interval(const double *values, size_t n, double q, double confidence,
+                         il_interval *out, size_t *n_needed, il_error *err)
+{
+    *out = (il_interval){NAN, NAN, NAN};
+    if (n == 0) {
+        (void)il_order_ranks(1, q, confidence, &(size_t){0}, &(size_t){0}, n_needed);
+        return il_fail(err, IL_E_TOO_FEW, "no value to take a quantile of");
+    }
+    double *sorted = n <= SIZE_MAX / sizeof *sorted ? malloc(n * sizeof *sorted) : NULL;
+    if (!sorted) {
+        return il_fail(err, IL_E_NOMEM, "no memory to sort %zu values", n);
+    }
+    memcpy(sorted, values, n * sizeof *sorted);
+    il_sort(sorted, n);
+    out->estimate = il_quantile_sorted(sorted, n, q);
+    size_t l, u;
+    size_t need = 0;
+    int rc = il_order_ranks(n, q, confidence, &l, &u, &need);
+    if (n_needed) {
+        *n_needed = need;
+    }
+    if (rc == IL_OK) {
+        out->low = sorted[l - 1];
+        out->high = sorted[u - 1];
+    } else if (rc == IL_E_TOO_FEW) {
+        rc = il_fail(err, rc, "%zu values give no %.3g %% interval of the %.3g quantile, %zu would",
+                     n, 100 * confidence, q, need);
+    } else {
+        rc = il_fail(err, rc, "no interval of quantile %g at confidence %g", q, confidence);
+    }
+    free(sorted);
+    return rc;
+}
+
+int il_mean_interval(const double *values, size_t n, double confidence, il_interval *out,
+                     il_error *err)
+{
+    *out = (il_interval){il_mean(values, n), NAN, NAN};
+    if (n < 2) {
+        return il_fail(err, IL_E_TOO_FEW, "%zu values give no t interval, 2 would", n);
+    }
+    double half = il_t_quantile(1 - (1 - confidence) / 2, (double)(n - 1)) * il_sd(values, n) /
+                  sqrt((double)n);
+    out->low = out->estimate - half;
+    out->high = out->estimate + half;
+    return IL_OK;
+}
+
+int il_log_mean_interval(const double *values, size_t n, double confidence, il_interval *out,
+                         il_error *err)
+{
+    *out = (il_interval){NAN, NAN, NAN};
+    double *logs = n <= SIZE_MAX / sizeof *logs ? malloc((n ? n : 1) * sizeof *logs) : NULL;
+    if (!logs) {
+        return il_fail(err, IL_E_NOMEM, "no memory for %zu logarithms", n);
+    }
+    int rc = IL_OK;
+    for (size_t i = 0; i < n && rc == IL_OK; i++) {
+        if (!(values[i] > 0)) {
+            rc = il_fail(err, IL_E_INVALID, "the logarithm of %g does not exist", values[i]);
+        } else {
+            logs[i] = log(values[i]);
+        }
+    }
+    if (rc == IL_OK) {
+        rc = il_mean_interval(logs, n, confidence, out, err);
+        out->estimate = exp(out->estimate);
+        out->low = exp(out->low);
+        out->high = exp(out->high);
+    }
+    free(logs);
+    return rc;
+}
