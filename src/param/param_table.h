@@ -37,6 +37,7 @@ P(BASE, "base", 0, TEXT, IL_SCOPE_STUDY, 0, 0, NULL, "scaling.yaml", "FILE", "sw
 P(NAME, "name", 0, TEXT, IL_SCOPE_SCENARIO | IL_SCOPE_MODEL | IL_SCOPE_BACKEND, 0, 0, NULL, NULL, "NAME", "unique name")
 P(PROMPT, "prompt", 0, TEXT, IL_SCOPE_SCENARIO, 0, 0, NULL, NULL, "TEXT", "the prompt, sent unchanged")
 P(PROMPT_TOKENS, "prompt_tokens", 0, I64, IL_SCOPE_SCENARIO, 1, 1048576, NULL, NULL, "N", "length of a prompt of seeded random ids")
+P(DEPTH_TOK, "depth_tok", 0, I64, IL_SCOPE_SCENARIO, 0, 1048576, NULL, "0", "N", "tokens put into the cache, untimed, before the prompt")
 P(KIND, "kind", 0, CHOICE, IL_SCOPE_MODEL | IL_SCOPE_BACKEND, 0, 0, "hf|native|onnxruntime|ollama|openai|noop|replay", NULL, "KIND", "what runs it")
 P(DEVICE, "device", 0, CHOICE, IL_SCOPE_BACKEND, 0, 0, "cpu|cuda", "cpu", "D", "where it runs")
 P(DTYPE, "dtype", 0, CHOICE, IL_SCOPE_BACKEND | IL_SCOPE_BENCH | IL_SCOPE_MODEL_MAKE | IL_SCOPE_MODEL_LOGITS, 0, 0, "fp32|bf16|fp16", "fp32", "T", "number format of the weights")
@@ -64,6 +65,13 @@ P(TARGET_CI, "target_ci", 0, F64, IL_SCOPE_SCHEDULE, 0.0001, 1, NULL, NULL, "F",
 P(AA, "aa", 0, FLAG, IL_SCOPE_SCHEDULE, 0, 0, NULL, NULL, NULL, "A/A arms in every block (default: with two blocks or more)")
 P(SENTINEL, "sentinel", 0, FLAG, IL_SCOPE_SCHEDULE, 0, 0, NULL, NULL, NULL, "sentinel and ceilings in every block (default: with two blocks or more)")
 P(CLOSURE, "closure", 0, FLAG, IL_SCOPE_SCHEDULE, 0, 0, NULL, NULL, NULL, "one unsplit call per cell and block (default: with two blocks or more)")
+
+/* ---- grid of shapes ---- */
+P(GRID_LAYERS, "n_layer", 0, I64_LIST, IL_SCOPE_SHAPES, 1, 4096, NULL, NULL, "N,…", "numbers of layers")
+P(GRID_WIDTHS, "d_model", 0, I64_LIST, IL_SCOPE_SHAPES, 1, 1048576, NULL, NULL, "N,…", "widths; may be left out with iso_params")
+P(GRID_HEADS, "n_head", 0, I64_LIST, IL_SCOPE_SHAPES, 1, 65536, NULL, "1", "N,…", "numbers of attention heads")
+P(GRID_VOCAB, "vocab_size", 0, I64, IL_SCOPE_SHAPES, 2, 16777216, NULL, "50257", "N", "rows of the embedding")
+P(ISO_PARAMS, "iso_params", 0, F64, IL_SCOPE_SHAPES, 1, 1e13, NULL, NULL, "P", "keep shapes within 20 % of this many parameters; without d_model the width is solved for")
 
 /* ---- cold start, SLO, memory wall ---- */
 P(SAMPLES, "samples", 0, I64, IL_SCOPE_COLD_START, 6, 10000, NULL, "6", "N", "cold starts of each kind")

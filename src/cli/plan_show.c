@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * run --plan: what would run, what would not and why, memory and time. Prints, writes nothing.
+ */
+#include "base/json.h"
+#include "cli/progress.h"
+#include "cli/study_run.h"
+#include "cli/table.h"
+#include "os/machine.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const il_column columns[] = {
+    {"cell", "cell"},         {"backend", "backend"},       {"model", "model"},
+    {"scenario", "scenario"}, {"batch", "batch_size"},      {"prompt tok", "prompt_tokens"},
+    {"steps", "gen_tokens"},  {"params M", "params_total"}, {"memory MB", "memory_bytes"},
+    {"call s", "estimate_s"}, {"calls", "calls"},           {"skipped", "skipped"},
+};
+
+static void cell_row(il_table *t, const il_plan *p, uint32_t i)
+{
+    const il_cell *c = &p->cells[i];
+    const il_study *s = p->study;
+    const il_study_model *m = &s->models[c->model];
+    bool runs = c->skip.code == IL_OK;
+    uint64_t bytes = il_plan_group_bytes(p, c->group);
+    il_table_int(t, i);
+    il_table_text(t, s->backends[c->backend].name);
+    il_table_text(t, m->name);
+    il_table_text(t, s->scenarios[c->scenario].name);
+    il_table_int(t, c->batch);
+    if (c->seq_len) {
+        il_table_int(t, c->seq_len);
+    } else {
+        il_table_none(t);
+    }
+    il_table_int(t, c->gen_tokens);
+    il_table_scaled(t, m->has_shape ? (double)m->counts.total : (double)NAN, 1e-6, 3);
+    il_table_scaled(t, bytes && runs ? (double)bytes : (double)NAN, 1e-6, 0);
+    il_table_real(t, runs ? c->estimate_ms / 1000 : (double)NAN, 2);
+    il_table_int(t, (int64_t)p->blocks * il_plan_calls_per_block(p));
+    il_table_text(t, runs ? NULL : il_code_name(c->skip.code));
+}
+
+static void print_skips(const il_plan *p)
+{
+    const char *last = "";
+    for (uint32_t i = 0; i < p->n_cells; i++) {
+        const il_cell *c = &p->cells[i];
+        if (c->skip.code == IL_OK) {
+            continue;
+        }
+        if (last[0] == '\0') {
+            (void)printf("\nskipped cells\n");
+        }
+        (void)printf("  %u  %s on %s: %s", i, p->study->models[c->model].name,
+                     p->study->backends[c->backend].name, c->skip.what);
+        (void)printf("%s%s\n", c->skip.hint[0] ? "; " : "", c->skip.hint);
+        last = c->skip.what;
+    }
+}
+
+static void print_totals(const il_plan *p)
+{
+    uint32_t skipped = 0;
+    uint64_t most = 0;
+    uint64_t to_make = 0;
+    for (uint32_t i = 0; i < p->n_cells; i++) {
+        skipped += p->cells[i].skip.code != IL_OK;
+        uint64_t bytes =
+            p->cells[i].skip.code == IL_OK ? il_plan_group_bytes(p, p->cells[i].group) : 0;
+        most = bytes > most ? bytes : most;
+    }
+    for (size_t i = 0; i < p->study->n_models; i++) {
+        to_make += p->study->models[i].to_make;
+    }
+    char time[32];
+    il_progress_time(il_plan_estimate_s(p), time, sizeof time);
+    (void)printf("\n%u cells, %u skipped; %u block%s of %u warm-up and %u measured calls: %llu "
+                 "calls, %llu rows\n",
+                 p->n_cells, skipped, p->blocks, p->blocks == 1 ? "" : "s", p->warmups,
+                 p->repetitions, (unsigned long long)p->n_calls,
+                 (unsigned long long)(3 * p->n_calls));
+    il_machine machine;
+    if (il_machine_probe(&machine, NULL) == IL_OK) {
+        (void)printf("memory: %.0f MB for the largest worker, %.0f MB available\n",
+                     (double)most / 1e6, (double)machine.available_bytes / 1e6);
+    }
+    if (to_make > 0) {
+        (void)printf("%llu models are made from the seed when the run begins, below %s\n",
+                     (unsigned long long)to_make, p->study->cache);
+    }
+    (void)printf("time: about %s, a guess for two cores at 20 GB/s and 80 GFLOP/s\n", time);
+}
+
+int il_plan_show(const il_plan *p, bool json)
+{
+    il_table t;
+    il_table_init(&t, columns, sizeof columns / sizeof columns[0]);
+    for (uint32_t i = 0; i < p->n_cells; i++) {
+        cell_row(&t, p, i);
+    }
+    int rc = IL_OK;
+    if (json) {
+        json_t *plan = il_plan_json(p, "plan");
+        json_t *out =
+            json_pack("{s:o,s:o?,s:f,s:I}", "cells", il_table_json(&t), "plan", plan, "estimate_s",
+                      il_plan_estimate_s(p), "records_expected", (json_int_t)(3 * p->n_calls));
+        char *text = out ? il_json_dump_pretty(out) : NULL;
+        rc = text ? IL_OK : IL_E_NOMEM;
+        (void)printf("%s\n", text ? text : "");
+        free(text);
+        json_decref(out);
+    } else {
+        rc = il_table_print(&t, false, stdout, NULL);
+        print_skips(p);
+        print_totals(p);
+    }
+    il_table_free(&t);
+    return rc;
+}

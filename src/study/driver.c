@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "study/driver_parts.h"
+
+#include "os/clock.h"
+#include "study/order.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+bool il__driver_stopping(il__driver *d)
+{
+    if (!d->stopped && d->options->stop && *d->options->stop) {
+        d->stopped = d->result->interrupted = true;
+    }
+    double elapsed_s = (double)(il_clock_ns() - d->started_ns) * 1e-9;
+    if (!d->stopped && d->budget_s > 0 && elapsed_s >= d->budget_s) {
+        d->stopped = d->result->out_of_time = true;
+    }
+    return d->stopped;
+}
+
+void il__driver_say(const il__driver *d, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (d->options->say) {
+        d->options->say(text, d->options->user);
+    }
+}
+
+/* The expected rest: estimates are only trusted for the share they give each piece of work. */
+void il__driver_tick(il__driver *d, uint32_t block, const char *what, double done_ms)
+{
+    d->done_ms = fmin(d->done_ms + done_ms, d->work_ms);
+    if (!d->options->progress) {
+        return;
+    }
+    il_driver_progress p = {.block = block + 1, .blocks = d->plan->blocks, .what = what};
+    p.done = d->work_ms > 0 ? d->done_ms / d->work_ms : 0;
+    p.elapsed_s = (double)(il_clock_ns() - d->started_ns) * 1e-9;
+    p.left_s = p.done > 0.01 ? p.elapsed_s * (1 - p.done) / p.done : (double)NAN;
+    d->options->progress(&p, d->options->user);
+}
+
+/* --- what happens in a block ------------------------------------------------------------------ */
+
+/* Groups are items 0 … n_groups − 1, arms n_groups + 2·pair + arm. */
+static int run_item(il__driver *d, uint32_t block, uint32_t item, il_error *err)
+{
+    uint32_t n_groups = d->plan->n_groups;
+    if (item < n_groups) {
+        return il__driver_group(d, item, block, err);
+    }
+    return il__driver_arm(d, block, (item - n_groups) / 2, (item - n_groups) % 2, err);
+}
+
+static int run_items(il__driver *d, uint32_t block, const char *purpose, uint32_t first, uint32_t n,
+                     il_error *err)
+{
+    uint64_t seed = (uint64_t)il_param_i64(&d->plan->study->top, IL_P_SEED);
+    il_stream stream = il_stream_of(seed, purpose, block);
+    for (uint32_t i = 0; i < n; i++) {
+        d->order[i] = first + i;
+    }
+    il_stream_shuffle(&stream, d->order, n);
+    int rc = IL_OK;
+    for (uint32_t i = 0; rc == IL_OK && i < n && !il__driver_stopping(d); i++) {
+        rc = run_item(d, block, d->order[i], err);
+    }
+    return rc;
+}
+
+static int run_block(il__driver *d, uint32_t block, il_error *err)
+{
+    uint32_t n_groups = d->plan->n_groups;
+    int rc = il__driver_block_facts(d, block, err);
+    if (rc != IL_OK || il__driver_stopping(d)) {
+        return rc;
+    }
+    if (block > 0 || !d->plan->aa) {
+        return run_items(d, block, "block", 0, n_groups + 2 * d->n_pairs, err);
+    }
+    rc = run_items(d, block, "block", 0, n_groups, err);
+    if (rc == IL_OK && !il__driver_stopping(d)) {
+        rc = il__driver_pick_pairs(d, err);
+        rc = rc == IL_OK ? run_items(d, block, "arms", n_groups, 2 * d->n_pairs, err) : rc;
+    }
+    return rc;
+}
+
+static bool block_complete(const il__driver *d, uint32_t block)
+{
+    const il_plan *p = d->plan;
+    for (uint32_t c = 0; c < p->n_cells; c++) {
+        for (uint32_t i = 0; i < il_plan_calls_per_block(p); i++) {
+            if (p->cells[c].skip.code == IL_OK && il_history_pending(&d->history, c, block, i)) {
+                return false;
+            }
+        }
+        if (p->closure && p->cells[c].skip.code == IL_OK &&
+            (p->ops[p->cells[c].backend]->caps & IL_CAP_UNSPLIT) &&
+            !d->history.closures[(size_t)c * p->blocks + block]) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; p->aa && i < 2 * d->n_pairs; i++) {
+        if (!d->history.arms[(size_t)block * d->history.n_pairs * 2 + i]) {
+            return false;
+        }
+    }
+    return !p->sentinel || (d->history.sentinels[block] && d->history.ceilings[block]);
+}
+
+static int run_blocks(il__driver *d, il_error *err)
+{
+    int rc = IL_OK;
+    if (d->plan->aa && d->options->resume) {
+        rc = il__driver_pick_pairs(d, err);
+    }
+    for (uint32_t b = 0; rc == IL_OK && b < d->plan->blocks && !il__driver_stopping(d); b++) {
+        /* The first block also chooses the A/A cells, which is quick when all else is done. */
+        if (b == 0 || !block_complete(d, b)) {
+            rc = b == 0 && block_complete(d, b) && d->n_pairs > 0 ? IL_OK : run_block(d, b, err);
+        }
+    }
+    il__driver_unload(d);
+    return rc;
+}
+
+/* --- before and after ------------------------------------------------------------------------- */
+
+/* Journal bytes of the whole plan: a stamp takes some 20 bytes, a line some 1.2 kB besides. */
+static uint64_t journal_bytes(const il_plan *p)
+{
+    double lines = (double)p->n_calls + (double)p->n_cells * p->blocks + 20.0 * p->blocks;
+    double gen = il_study_gen_tokens(p->study);
+    return (uint64_t)(lines * (1200.0 + 20.0 * gen)) + (4u << 20);
+}
+
+static int storage(il__driver *d, il_error *err)
+{
+    const il_plan *p = d->plan;
+    size_t most_ids = 1, most_steps = 1;
+    for (uint32_t i = 0; i < p->n_cells; i++) {
+        const il_cell *c = &p->cells[i];
+        size_t n_ids = (size_t)c->batch * c->seq_len;
+        most_ids = n_ids > most_ids ? n_ids : most_ids;
+        most_steps = c->gen_tokens > most_steps ? c->gen_tokens : most_steps;
+    }
+    uint32_t n_pairs = (uint32_t)p->study->n_backends * IL__PICKS_PER_BACKEND;
+    d->stamps = il_arena_array(&d->arena, most_steps, sizeof *d->stamps);
+    d->ids = il_arena_array(&d->arena, most_ids, sizeof *d->ids);
+    d->order = il_arena_array(&d->arena, (size_t)p->n_groups + 2 * n_pairs, sizeof *d->order);
+    d->cells = il_arena_array(&d->arena, p->n_cells, sizeof *d->cells);
+    d->pair_cell = il_arena_array(&d->arena, n_pairs, sizeof *d->pair_cell);
+    d->runtimes = json_object();
+    if (!d->stamps || !d->ids || !d->order || !d->cells || !d->pair_cell || !d->runtimes) {
+        return il_fail(err, IL_E_NOMEM, "out of memory");
+    }
+    return il_history_init(&d->history, p, n_pairs, err);
+}
+
+static void new_run_id(il__driver *d)
+{
+    char utc[32];
+    struct tm tm;
+    time_t now = time(NULL);
+    (void)gmtime_r(&now, &tm);
+    (void)strftime(utc, sizeof utc, "%Y%m%dT%H%M%SZ", &tm);
+    (void)snprintf(d->history.run_id, sizeof d->history.run_id, "%s-%.8s-%04x", utc,
+                   d->plan->study_sha256, (unsigned)(il_clock_ns() >> 10) & 0xffffu);
+}
+
+/* The plan line: at the beginning, and again when what is there now differs. */
+static int write_plan(il__driver *d, il_error *err)
+{
+    json_t *body = il_plan_json(d->plan, d->history.run_id);
+    const json_t *last = d->history.plan_line;
+    bool same = body && last;
+    const char *key;
+    json_t *value;
+    json_object_foreach(body, key, value)
+    {
+        same = same && json_equal(value, json_object_get(last, key));
+    }
+    if (same) {
+        json_decref(body);
+        return IL_OK;
+    }
+    return il_journal_write(d->journal, "plan", body, err);
+}
+
+static int write_skips(il__driver *d, il_error *err)
+{
+    const il_plan *p = d->plan;
+    int rc = IL_OK;
+    for (uint32_t c = 0; rc == IL_OK && c < p->n_cells; c++) {
+        uint32_t n = p->cells[c].skip.code != IL_OK ? p->blocks * il_plan_calls_per_block(p) : 0;
+        for (uint32_t k = 0; rc == IL_OK && k < n; k++) {
+            il__slot slot = {c, k / il_plan_calls_per_block(p), k % il_plan_calls_per_block(p)};
+            if (il_history_pending(&d->history, c, slot.block, slot.i)) {
+                rc = il__driver_write_failure(d, &slot, "skipped", &p->cells[c].skip, NULL, err);
+            }
+        }
+    }
+    return rc;
+}
+
+static int open_journal(il__driver *d, il_error *err)
+{
+    if (!d->options->resume) {
+        new_run_id(d);
+        return il_journal_create(d->dir.journal, &d->journal, err);
+    }
+    int rc = il_history_read(&d->history, d->dir.journal, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    if (d->history.info.n_lines == 0) {
+        new_run_id(d); /* killed before the first line */
+    }
+    if (d->history.info.torn_bytes > 0) {
+        il__driver_say(d, "the last line of the journal was cut short and is dropped (%llu bytes)",
+                       (unsigned long long)d->history.info.torn_bytes);
+    }
+    return il_journal_append_to(d->dir.journal, &d->history.info, &d->journal, err);
+}
+
+static void say_pilot(il__driver *d)
+{
+    double percent = d->options->resume ? (double)NAN : il__driver_pilot_percent(d);
+    if (!isnan(percent)) {
+        il__driver_say(d,
+                       "smallest effect this run may be able to call: about %.1f %% (an estimate "
+                       "from 30 samples of fixed work; the A/A arms will tell)",
+                       percent);
+    }
+}
+
+static void count_results(il__driver *d)
+{
+    uint64_t counts[IL_CALL_ERROR + 1];
+    il_history_count(&d->history, counts);
+    d->result->ok = counts[IL_CALL_OK];
+    d->result->flagged = counts[IL_CALL_FLAGGED];
+    d->result->skipped = counts[IL_CALL_SKIPPED];
+    d->result->error = counts[IL_CALL_ERROR];
+    d->result->not_run = counts[IL_CALL_MISSING];
+    d->result->elapsed_s = (double)(il_clock_ns() - d->started_ns) * 1e-9;
+}
+
+static int prepare_run(il__driver *d, il_error *err)
+{
+    int rc = storage(d, err);
+    if (rc == IL_OK) {
+        rc = il_rundir_open(d->options->dir, d->options->resume, journal_bytes(d->plan), &d->dir,
+                            err);
+    }
+    rc = rc == IL_OK ? il_machine_probe(&d->machine, err) : rc;
+    rc = rc == IL_OK ? open_journal(d, err) : rc;
+    rc = rc == IL_OK ? write_plan(d, err) : rc;
+    rc = rc == IL_OK ? il__manifest_write(d, false, err) : rc;
+    return rc == IL_OK ? write_skips(d, err) : rc;
+}
+
+int il_driver_run(const il_plan *plan, const il_driver_options *options, il_driver_result *out,
+                  il_error *err)
+{
+    il__driver d = {.plan = plan,
+                    .options = options,
+                    .dir.fd = -1,
+                    .loaded = IL__NO_GROUP,
+                    .load_ms = (double)NAN,
+                    .started_ns = il_clock_ns(),
+                    .work_ms = il_plan_estimate_s(plan) * 1000,
+                    .result = out};
+    *out = (il_driver_result){0};
+    if (il_param_has(&plan->study->schedule, IL_P_TIME_BUDGET_S)) {
+        d.budget_s = il_param_f64(&plan->study->schedule, IL_P_TIME_BUDGET_S);
+    }
+    int rc = prepare_run(&d, err);
+    if (rc == IL_OK) {
+        say_pilot(&d);
+        rc = run_blocks(&d, err);
+        count_results(&d);
+        il_error last = {0};
+        int written = il__manifest_write(&d, true, &last);
+        if (rc == IL_OK && written != IL_OK) {
+            *err = last;
+            rc = written;
+        }
+    }
+    if (d.sentinel_open) {
+        il_sentinel_close(&d.sentinel);
+    }
+    il_journal_close(d.journal);
+    il_rundir_close(&d.dir);
+    il_history_free(&d.history);
+    json_decref(d.runtimes);
+    il_arena_free(&d.arena);
+    return rc;
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * One (backend, model) group in one block: load, warm-ups, measured calls, closure, and a journal
+ * line for each before the next begins.
+ */
+#include "study/driver_parts.h"
+
+#include "base/json.h"
+#include "os/clock.h"
+#include "study/order.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const il_backend_ops *ops_of(const il__driver *d, uint32_t backend)
+{
+    return d->plan->ops[backend];
+}
+
+static uint32_t group_backend(const il__driver *d, uint32_t group, uint32_t *model)
+{
+    for (uint32_t i = 0;; i++) {
+        if (d->plan->cells[i].group == group) {
+            *model = d->plan->cells[i].model;
+            return d->plan->cells[i].backend;
+        }
+    }
+}
+
+static void note_pid(il__driver *d, pid_t pid)
+{
+    if (d->options->worker_pid) {
+        *d->options->worker_pid = (sig_atomic_t)pid;
+    }
+}
+
+/* --- loading ---------------------------------------------------------------------------------- */
+
+void il__driver_unload(il__driver *d)
+{
+    if (d->loaded == IL__NO_GROUP) {
+        return;
+    }
+    uint32_t model, backend = group_backend(d, d->loaded, &model);
+    (void)ops_of(d, backend)->unload(d->plan->open[backend], NULL);
+    d->loaded = IL__NO_GROUP;
+    note_pid(d, 0);
+}
+
+static int write_cold(il__driver *d, uint32_t backend, uint32_t model, uint32_t block,
+                      const il_load_result *load, il_error *err)
+{
+    json_t *line =
+        json_pack("{s:s,s:s,s:I,s:o,s:o,s:I,s:I,s:o,s:o,s:n}", "backend",
+                  d->plan->study->backends[backend].name, "model",
+                  d->plan->study->models[model].name, "block", (json_int_t)block, "t_spawn_ns",
+                  load->t_spawn_ns ? json_integer(load->t_spawn_ns) : json_null(), "t_hello_ns",
+                  load->t_hello_ns ? json_integer(load->t_hello_ns) : json_null(), "t0_ns",
+                  (json_int_t)load->t0_ns, "t1_ns", (json_int_t)load->t1_ns, "stages",
+                  load->stages ? json_incref(load->stages) : json_null(), "facts",
+                  load->facts ? json_incref(load->facts) : json_null(), "page_cache");
+    return il_journal_write(d->journal, "cold", line, err);
+}
+
+/* *load_error: why the model cannot be loaded; the return value is about the journal alone. */
+int il__driver_load(il__driver *d, uint32_t group, uint32_t block, il_error *load_error,
+                    il_error *err)
+{
+    uint32_t model, backend = group_backend(d, group, &model);
+    const il_backend_ops *ops = ops_of(d, backend);
+    il_backend *b = d->plan->open[backend];
+    il_backend_model m;
+    il_load_result load = {0};
+    int rc = IL_OK;
+    il__driver_unload(d);
+    il_plan_group_model(d->plan, group, &m);
+    *load_error = (il_error){0};
+    if (ops->load(b, &m, &load, load_error) != IL_OK) {
+        (void)ops->unload(b, NULL); /* a worker whose load failed must not live on */
+        goto out;
+    }
+    d->loaded = group;
+    d->load_ms = (double)(load.t1_ns - load.t0_ns) * 1e-6;
+    note_pid(d, ops->pid(b));
+    if (load.facts) {
+        (void)json_object_set(d->runtimes, d->plan->study->backends[backend].name, load.facts);
+    }
+    rc = write_cold(d, backend, model, block, &load, err);
+out:
+    json_decref(load.stages);
+    json_decref(load.facts);
+    return rc;
+}
+
+/* --- one call --------------------------------------------------------------------------------- */
+
+int il__driver_prepare(il__driver *d, uint32_t cell, il_call_request *request, il_error *err)
+{
+    const il_cell *c = &d->plan->cells[cell];
+    const il_study *s = d->plan->study;
+    const il_scenario *scenario = &s->scenarios[c->scenario];
+    const il_study_model *m = &s->models[c->model];
+    bool takes_ids = (ops_of(d, c->backend)->caps & IL_CAP_TOKEN_IDS) != 0;
+    uint32_t vocab = m->has_shape ? m->shape.vocab_size : 50257;
+    *request = (il_call_request){.batch = c->batch,
+                                 .gen_tokens = c->gen_tokens,
+                                 .depth_tok = scenario->depth_tok,
+                                 .split = true,
+                                 .deadline_s =
+                                     il_param_f64(&s->backends[c->backend].set, IL_P_DEADLINE_S)};
+    request->prompt = takes_ids ? NULL : scenario->prompt;
+    if (takes_ids) {
+        request->n_ids = c->seq_len;
+        request->ids = d->ids;
+        for (uint32_t row = 0; row < c->batch; row++) {
+            il_study_prompt_ids((uint64_t)il_param_i64(&s->top, IL_P_SEED), scenario->name, row,
+                                vocab, c->seq_len, d->ids + (size_t)row * c->seq_len);
+        }
+    }
+    return ops_of(d, c->backend)->prepare(d->plan->open[c->backend], request, err);
+}
+
+int il__driver_call(il__driver *d, uint32_t cell, const il_call_request *request,
+                    il_call_result *result, json_t **state, json_t **flags, il_error *call_error)
+{
+    const il_cell *c = &d->plan->cells[cell];
+    const il_backend_ops *ops = ops_of(d, c->backend);
+    il_backend *b = d->plan->open[c->backend];
+    il_state before, after;
+    *call_error = (il_error){0};
+    *result = (il_call_result){.t_step_ns = d->stamps,
+                               .prefill_event_ms = (double)NAN,
+                               .decode_event_ms = (double)NAN,
+                               .gpu_peak_mb = (double)NAN};
+    pid_t pid = ops->pid(b);
+    il_state_read(pid, &before);
+    int rc = ops->call(b, request, result, call_error);
+    il_state_read(pid, &after);
+    *state = il_state_json(&before, &after);
+    *flags = json_array();
+    if (rc == IL_OK && *flags) {
+        (void)il_gates_apply(&il_gates_default, &before, &after, d->machine.n_cpus_allowed, *flags);
+    }
+    if (rc == IL_E_CRASHED || rc == IL_E_TIMEOUT || rc == IL_E_PROTOCOL) {
+        il__driver_unload(d);
+    }
+    return rc;
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+static json_t *int_or_null(bool known, int64_t value)
+{
+    return known ? json_integer(value) : json_null();
+}
+
+/* The keys that calls and failures share. */
+static json_t *slot_json(const il__driver *d, const il__slot *slot, const char *status,
+                         const char *reason)
+{
+    const il_plan *p = d->plan;
+    bool warm = slot->i < p->warmups;
+    int64_t rep = (int64_t)slot->block * p->repetitions + slot->i - p->warmups;
+    return json_pack("{s:I,s:I,s:I,s:b,s:o,s:o,s:s,s:s?}", "call_idx",
+                     (json_int_t)il_plan_call_idx(p, slot->cell, slot->block, slot->i), "cell",
+                     (json_int_t)slot->cell, "block", (json_int_t)slot->block, "is_warmup", warm,
+                     "warmup_idx", int_or_null(warm, slot->i), "rep", int_or_null(!warm, rep),
+                     "status", status, "reason", reason);
+}
+
+static void mark(il__driver *d, const il__slot *slot, il_call_state state)
+{
+    d->history.calls[il_plan_call_idx(d->plan, slot->cell, slot->block, slot->i)] = (uint8_t)state;
+}
+
+int il__driver_write_failure(il__driver *d, const il__slot *slot, const char *status,
+                             const il_error *why, json_t *state, il_error *err)
+{
+    json_t *line = slot_json(d, slot, status, il_code_name(why->code));
+    bool skipped = strcmp(status, "skipped") == 0;
+    if (line) {
+        char message[800];
+        (void)snprintf(message, sizeof message, "%s%s%s%s", why->what, why->where[0] ? " (" : "",
+                       why->where, why->where[0] ? ")" : "");
+        (void)json_object_set_new(line, "message", json_string(message));
+        (void)json_object_set_new(line, "hint",
+                                  why->hint[0] ? json_string(why->hint) : json_null());
+        (void)json_object_set_new(line, "flags", json_array());
+        (void)json_object_set_new(line, "started_at_unix",
+                                  skipped ? json_null() : json_real(il_clock_unix_s()));
+        (void)json_object_set_new(line, "state", state ? state : json_null());
+    } else {
+        json_decref(state);
+    }
+    mark(d, slot, skipped ? IL_CALL_SKIPPED : IL_CALL_ERROR);
+    return il_journal_write(d->journal, "failure", line, err);
+}
+
+static json_t *stamps_json(const int64_t *stamps, uint32_t n)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; list && i < n; i++) {
+        (void)json_array_append_new(list, json_integer(stamps[i]));
+    }
+    return list;
+}
+
+static int write_call(il__driver *d, const il__slot *slot, const il_call_request *request,
+                      const il_call_result *r, double started_unix, json_t *state, json_t *flags,
+                      il_error *err)
+{
+    const il_cell *c = &d->plan->cells[slot->cell];
+    pid_t pid = ops_of(d, c->backend)->pid(d->plan->open[c->backend]);
+    bool flagged = strcmp(r->status, "flagged") == 0;
+    json_t *line =
+        slot_json(d, slot, flagged ? "flagged" : "ok", flagged && r->reason[0] ? r->reason : NULL);
+    uint32_t seq = r->prompt_tok ? r->prompt_tok : request->n_ids;
+    json_t *events =
+        json_pack("{s:o,s:o,s:o}", "prefill_ms", il_json_real(r->prefill_event_ms), "kv_decode_ms",
+                  il_json_real(r->decode_event_ms), "gpu_peak_mb", il_json_real(r->gpu_peak_mb));
+    json_t *rest = json_pack(
+        "{s:n,s:o,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "message", "flags",
+        flags, "started_at_unix", started_unix, "batch_size", (json_int_t)c->batch, "seq_len",
+        (json_int_t)seq, "prompt_tokens", (json_int_t)seq * c->batch, "prompt_tokens_raw",
+        (json_int_t)seq * c->batch, "gen_tokens_raw", (json_int_t)r->n_steps * c->batch,
+        "decode_steps", (json_int_t)r->n_steps, "t0_ns", (json_int_t)r->t0_ns, "t_first_ns",
+        (json_int_t)r->t_first_ns, "t_step_ns", stamps_json(r->t_step_ns, r->n_steps), "load_ms",
+        il_json_real(d->load_ms), "pid", int_or_null(pid > 0, pid), "state", state, "events",
+        events, "server", r->server ? json_incref(r->server) : json_null());
+    if (line && rest) {
+        (void)json_object_update(line, rest);
+    }
+    json_decref(rest);
+    d->load_ms = (double)NAN;
+    mark(d, slot, flagged ? IL_CALL_FLAGGED : IL_CALL_OK);
+    if (slot->block == 0 && slot->i >= d->plan->warmups) {
+        d->history
+            .first_e2e_ms[(size_t)slot->cell * d->plan->repetitions + slot->i - d->plan->warmups] =
+            (double)(r->t_end_ns - r->t0_ns) * 1e-6;
+    }
+    return il_journal_write(d->journal, "call", line, err);
+}
+
+/* --- one cell --------------------------------------------------------------------------------- */
+
+static bool any_pending(const il__driver *d, uint32_t cell, uint32_t block, uint32_t from)
+{
+    for (uint32_t i = from; i < il_plan_calls_per_block(d->plan); i++) {
+        if (il_history_pending(&d->history, cell, block, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool closure_pending(const il__driver *d, uint32_t cell, uint32_t block)
+{
+    const il_cell *c = &d->plan->cells[cell];
+    return d->plan->closure && (ops_of(d, c->backend)->caps & IL_CAP_UNSPLIT) &&
+           !d->history.closures[(size_t)cell * d->plan->blocks + block];
+}
+
+/* Every pending call of the cell in this block fails for the same reason. */
+static int fail_rest(il__driver *d, uint32_t cell, uint32_t block, const il_error *why,
+                     il_error *err)
+{
+    int rc = IL_OK;
+    for (uint32_t i = 0; rc == IL_OK && i < il_plan_calls_per_block(d->plan); i++) {
+        if (il_history_pending(&d->history, cell, block, i)) {
+            il__slot slot = {cell, block, i};
+            rc = il__driver_write_failure(d, &slot, "error", why, NULL, err);
+        }
+    }
+    return rc;
+}
+
+/* Whether the worker is still there decides if the cell's next call can run. */
+static int run_calls(il__driver *d, uint32_t cell, uint32_t block, const il_call_request *request,
+                     il_error *err)
+{
+    uint32_t n = il_plan_calls_per_block(d->plan);
+    int rc = IL_OK;
+    for (uint32_t i = 0; rc == IL_OK && i < n && !il__driver_stopping(d); i++) {
+        bool record = il_history_pending(&d->history, cell, block, i);
+        bool again = i < d->plan->warmups && any_pending(d, cell, block, i + 1);
+        if (!record && !again) {
+            continue; /* done before; a warm-up is done again before calls that are not */
+        }
+        il_call_result result;
+        il_error why;
+        json_t *state, *flags;
+        il__slot slot = {cell, block, i};
+        double started = il_clock_unix_s();
+        int code = il__driver_call(d, cell, request, &result, &state, &flags, &why);
+        if (code == IL_OK && record) {
+            rc = write_call(d, &slot, request, &result, started, state, flags, err);
+        } else {
+            json_decref(flags);
+            if (code != IL_OK && record) {
+                rc = il__driver_write_failure(d, &slot, "error", &why, state, err);
+            } else {
+                json_decref(state);
+            }
+        }
+        json_decref(result.server);
+        if (rc == IL_OK && code != IL_OK && d->loaded == IL__NO_GROUP) {
+            rc = fail_rest(d, cell, block, &why, err);
+            break;
+        }
+        il__driver_tick(d, block, NULL, d->plan->cells[cell].estimate_ms);
+    }
+    return rc;
+}
+
+static int run_closure(il__driver *d, uint32_t cell, uint32_t block, il_call_request *request,
+                       il_error *err)
+{
+    il_call_result r;
+    il_error why;
+    json_t *state, *flags;
+    request->split = false;
+    int code = il__driver_call(d, cell, request, &r, &state, &flags, &why);
+    json_decref(flags);
+    json_t *line = json_pack(
+        "{s:I,s:I,s:s,s:s?,s:o,s:o,s:o,s:o}", "cell", (json_int_t)cell, "block", (json_int_t)block,
+        "status", code == IL_OK ? "ok" : "error", "reason",
+        code == IL_OK ? NULL : il_code_name(code), "t0_ns", int_or_null(code == IL_OK, r.t0_ns),
+        "t_end_ns", int_or_null(code == IL_OK, r.t_end_ns), "decode_steps",
+        int_or_null(code == IL_OK, r.n_steps), "state", state ? state : json_null());
+    json_decref(r.server);
+    d->history.closures[(size_t)cell * d->plan->blocks + block] = true;
+    il__driver_tick(d, block, NULL, d->plan->cells[cell].estimate_ms);
+    return il_journal_write(d->journal, "closure", line, err);
+}
+
+static int run_cell(il__driver *d, uint32_t cell, uint32_t block, il_error *err)
+{
+    il_call_request request;
+    il_error why = {0};
+    if (il__driver_prepare(d, cell, &request, &why) != IL_OK) {
+        if (why.code == IL_E_CRASHED || why.code == IL_E_TIMEOUT || why.code == IL_E_PROTOCOL) {
+            il__driver_unload(d);
+        }
+        return fail_rest(d, cell, block, &why, err);
+    }
+    int rc = IL_OK;
+    if (any_pending(d, cell, block, 0)) {
+        rc = run_calls(d, cell, block, &request, err);
+    }
+    if (rc == IL_OK && closure_pending(d, cell, block) && d->loaded != IL__NO_GROUP &&
+        !il__driver_stopping(d)) {
+        rc = run_closure(d, cell, block, &request, err);
+    }
+    return rc;
+}
+
+/* --- one group -------------------------------------------------------------------------------- */
+
+int il__driver_group(il__driver *d, uint32_t group, uint32_t block, il_error *err)
+{
+    const il_plan *p = d->plan;
+    uint32_t *cells = d->cells;
+    uint32_t n = 0;
+    int rc = IL_OK;
+    for (uint32_t i = 0; i < p->n_cells; i++) {
+        if (p->cells[i].group == group && p->cells[i].skip.code == IL_OK &&
+            (any_pending(d, i, block, 0) || closure_pending(d, i, block))) {
+            cells[n++] = i;
+        }
+    }
+    if (n == 0) {
+        return IL_OK;
+    }
+    uint32_t model, backend = group_backend(d, group, &model);
+    bool keep = il_plan_keeps_process(p, backend);
+    char what[512];
+    (void)snprintf(what, sizeof what, "%s  %s", p->study->backends[backend].name,
+                   p->study->models[model].name);
+    il__driver_tick(d, block, what, 0);
+    il_stream stream = il_stream_of((uint64_t)il_param_i64(&p->study->top, IL_P_SEED), "cells",
+                                    (uint64_t)block * p->n_groups + group);
+    il_stream_shuffle(&stream, cells, n);
+    if (d->loaded != IL__NO_GROUP && (!keep || d->loaded != group)) {
+        il__driver_unload(d);
+    }
+    for (uint32_t k = 0; rc == IL_OK && k < n && !il__driver_stopping(d); k++) {
+        il_error why = {0};
+        if (d->loaded != group) {
+            rc = il__driver_load(d, group, block, &why, err);
+            il__driver_tick(d, block, what, il_plan_load_estimate_ms(p, group));
+        }
+        if (rc == IL_OK && why.code != IL_OK) {
+            rc = fail_rest(d, cells[k], block, &why, err);
+        } else if (rc == IL_OK) {
+            rc = run_cell(d, cells[k], block, err);
+        }
+    }
+    if (!keep) {
+        il__driver_unload(d);
+    }
+    return rc;
+}

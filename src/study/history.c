@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "study/history.h"
+
+#include "base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+int il_history_init(il_history *h, const il_plan *p, uint32_t n_pairs, il_error *err)
+{
+    *h = (il_history){.plan = p, .n_pairs = n_pairs};
+    if (p->n_calls > 200000000) {
+        return il_fail(err, IL_E_RANGE, "%llu calls: more than one run can hold",
+                       (unsigned long long)p->n_calls);
+    }
+    size_t n_first = (size_t)p->n_cells * p->repetitions;
+    h->calls = il_arena_alloc(&h->arena, p->n_calls);
+    h->closures = il_arena_array(&h->arena, (size_t)p->n_cells * p->blocks, sizeof(bool));
+    h->arms = il_arena_array(&h->arena, (size_t)p->blocks * n_pairs * 2, sizeof(bool));
+    h->sentinels = il_arena_array(&h->arena, p->blocks, sizeof(bool));
+    h->ceilings = il_arena_array(&h->arena, p->blocks, sizeof(bool));
+    h->first_e2e_ms = il_arena_array(&h->arena, n_first, sizeof(double));
+    h->pair_cell = il_arena_array(&h->arena, n_pairs, sizeof(uint32_t));
+    if (!h->calls || !h->closures || !h->arms || !h->sentinels || !h->ceilings ||
+        !h->first_e2e_ms || !h->pair_cell) {
+        return il_fail(err, IL_E_NOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < n_first; i++) {
+        h->first_e2e_ms[i] = (double)NAN;
+    }
+    for (uint32_t i = 0; i < n_pairs; i++) {
+        h->pair_cell[i] = UINT32_MAX;
+    }
+    return IL_OK;
+}
+
+void il_history_free(il_history *h)
+{
+    json_decref(h->plan_line);
+    il_arena_free(&h->arena);
+    *h = (il_history){0};
+}
+
+/* An integer key of a line below `limit`; false when it is not one. */
+static bool get_below(const json_t *line, const char *key, uint64_t limit, uint64_t *out)
+{
+    const json_t *value = json_object_get(line, key);
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        (uint64_t)json_integer_value(value) >= limit) {
+        return false;
+    }
+    *out = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+static int take_plan(il_history *h, json_t *line, il_error *err)
+{
+    const char *sha = json_string_value(json_object_get(line, "study_sha256"));
+    if (!sha || strcmp(sha, h->plan->study_sha256) != 0) {
+        int rc = il_fail(err, IL_E_USAGE, "this run was begun with another study, or other flags");
+        il_error_hint(err, "resume with the study file and flags of its manifest.json (argv, "
+                           "config_path), or begin a new run");
+        return rc;
+    }
+    const char *id = json_string_value(json_object_get(line, "run_id"));
+    (void)snprintf(h->run_id, sizeof h->run_id, "%s", id ? id : "");
+    json_decref(h->plan_line);
+    h->plan_line = json_incref(line);
+    return IL_OK;
+}
+
+static double stamp(const json_t *line, const char *key)
+{
+    return (double)json_integer_value(json_object_get(line, key));
+}
+
+static void take_call(il_history *h, const json_t *line, bool failure)
+{
+    const il_plan *p = h->plan;
+    uint64_t idx;
+    if (!get_below(line, "call_idx", p->n_calls, &idx)) {
+        return;
+    }
+    const char *status = json_string_value(json_object_get(line, "status"));
+    uint8_t state = IL_CALL_ERROR;
+    if (status && strcmp(status, "skipped") == 0) {
+        state = IL_CALL_SKIPPED;
+    } else if (!failure && status) {
+        state = strcmp(status, "ok") == 0 ? IL_CALL_OK : IL_CALL_FLAGGED;
+    }
+    h->calls[idx] = state;
+    uint32_t per_block = il_plan_calls_per_block(p);
+    uint64_t in_cell = idx % ((uint64_t)per_block * p->blocks);
+    size_t n_steps = json_array_size(json_object_get(line, "t_step_ns"));
+    if (state == IL_CALL_OK && in_cell < per_block && in_cell >= p->warmups && n_steps > 0) {
+        uint64_t cell = idx / ((uint64_t)per_block * p->blocks);
+        const json_t *steps = json_object_get(line, "t_step_ns");
+        double end = (double)json_integer_value(json_array_get(steps, n_steps - 1));
+        h->first_e2e_ms[cell * p->repetitions + in_cell - p->warmups] =
+            (end - stamp(line, "t0_ns")) * 1e-6;
+    }
+}
+
+static void take_arm(il_history *h, const json_t *line)
+{
+    uint64_t block, pair, cell;
+    const char *arm = json_string_value(json_object_get(line, "arm"));
+    if (get_below(line, "block", h->plan->blocks, &block) &&
+        get_below(line, "pair", h->n_pairs, &pair) &&
+        get_below(line, "cell", h->plan->n_cells, &cell) && arm) {
+        h->arms[(block * h->n_pairs + pair) * 2 + (arm[0] == 'b')] = true;
+        h->pair_cell[pair] = (uint32_t)cell;
+    }
+}
+
+static int take_line(json_t *line, uint64_t number, void *user, il_error *err)
+{
+    il_history *h = user;
+    const il_plan *p = h->plan;
+    const char *kind = json_string_value(json_object_get(line, "kind"));
+    uint64_t block, cell;
+    if (number == 1) {
+        h->started_at_unix = json_number_value(json_object_get(line, "at_unix"));
+        if (strcmp(kind, "plan") != 0) {
+            return il_fail(err, IL_E_DAMAGED, "the journal does not begin with a plan");
+        }
+    }
+    if (strcmp(kind, "plan") == 0) {
+        return take_plan(h, line, err);
+    }
+    if (strcmp(kind, "call") == 0 || strcmp(kind, "failure") == 0) {
+        take_call(h, line, kind[0] == 'f');
+    } else if (strcmp(kind, "aa") == 0) {
+        take_arm(h, line);
+    } else if (get_below(line, "block", p->blocks, &block)) {
+        if (strcmp(kind, "closure") == 0 && get_below(line, "cell", p->n_cells, &cell)) {
+            h->closures[cell * p->blocks + block] = true;
+        } else if (strcmp(kind, "sentinel") == 0) {
+            h->sentinels[block] = true;
+        } else if (strcmp(kind, "ceiling") == 0) {
+            h->ceilings[block] = true;
+        }
+    }
+    return IL_OK;
+}
+
+int il_history_read(il_history *h, const char *journal, il_error *err)
+{
+    int rc = il_journal_read(journal, take_line, h, &h->info, err);
+    if (rc != IL_OK) {
+        il_error_where(err, "%s", journal);
+    }
+    return rc;
+}
+
+void il_history_count(const il_history *h, uint64_t counts[IL_CALL_ERROR + 1])
+{
+    memset(counts, 0, (IL_CALL_ERROR + 1) * sizeof counts[0]);
+    for (uint64_t i = 0; i < h->plan->n_calls; i++) {
+        counts[h->calls[i]]++;
+    }
+}
+
+bool il_history_pending(const il_history *h, uint32_t cell, uint32_t block, uint32_t i)
+{
+    uint8_t state = h->calls[il_plan_call_idx(h->plan, cell, block, i)];
+    bool runs_now = h->plan->cells[cell].skip.code == IL_OK;
+    return state == IL_CALL_MISSING || state == IL_CALL_ERROR ||
+           (state == IL_CALL_SKIPPED && runs_now);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What the journal already holds of a plan: which calls, closures, arms and block facts are done,
+ * so that a resumed run does the rest and nothing twice.
+ */
+#ifndef IL_STUDY_HISTORY_H
+#define IL_STUDY_HISTORY_H
+
+#include "study/journal.h"
+#include "study/plan.h"
+
+typedef enum il_call_state {
+    IL_CALL_MISSING,
+    IL_CALL_OK,
+    IL_CALL_FLAGGED,
+    IL_CALL_SKIPPED,
+    IL_CALL_ERROR, /* repeated by a resume */
+} il_call_state;
+
+typedef struct il_history {
+    const il_plan *plan;
+    il_arena arena;
+    uint8_t *calls;             /* [n_calls] il_call_state */
+    bool *closures;             /* [cell · blocks + block] */
+    bool *arms;                 /* [(block · n_pairs + pair) · 2 + arm] */
+    bool *sentinels, *ceilings; /* [blocks] */
+    double *first_e2e_ms;   /* [cell · repetitions + rep] of block 0, NaN where there is none */
+    uint32_t *pair_cell;    /* [n_pairs] as journalled, UINT32_MAX where not */
+    uint32_t n_pairs;       /* the most a block can have */
+    json_t *plan_line;      /* the last one, NULL in a new run */
+    double started_at_unix; /* of the first line, 0 in a new run */
+    char run_id[64];
+    il_journal_info info;
+} il_history;
+
+/* Empty, for a new run. */
+int il_history_init(il_history *h, const il_plan *plan, uint32_t n_pairs, il_error *err);
+/* Reads the journal. IL_E_USAGE when it is of another study. */
+int il_history_read(il_history *h, const char *journal, il_error *err);
+void il_history_free(il_history *h);
+/* Counts of planned calls by their state. */
+void il_history_count(const il_history *h, uint64_t counts[IL_CALL_ERROR + 1]);
+/* True when call i of the cell and block still has to run. */
+bool il_history_pending(const il_history *h, uint32_t cell, uint32_t block, uint32_t i);
+
+#endif

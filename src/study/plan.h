@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The plan of a study: cells = (backend entry, model, scenario), which of them cannot run and why,
+ * how many calls there are and how they are numbered (docs/journal.md), and how long it may take.
+ */
+#ifndef IL_STUDY_PLAN_H
+#define IL_STUDY_PLAN_H
+
+#include "backend/backend.h"
+#include "study/study.h"
+
+typedef struct il_cell {
+    uint32_t backend, model, scenario; /* indices into the study */
+    uint32_t group;                    /* cells of one (backend, model), numbered from 0 */
+    uint32_t batch, gen_tokens;
+    uint32_t seq_len;                        /* tokens of one prompt, 0 = the server will tell */
+    uint64_t bytes_per_step;                 /* 0 = unknown; at the middle of the decode */
+    double flops_prefill, flops_decode_step; /* 0 = unknown */
+    double estimate_ms;                      /* one call, a guess before anything is measured */
+    il_error skip;                           /* code IL_OK, or why it cannot run */
+} il_cell;
+
+typedef const il_backend_ops *(*il_backend_lookup)(const char *kind);
+
+typedef struct il_plan {
+    il_study *study; /* not owned */
+    il_arena arena;
+    il_cell *cells;
+    uint32_t n_cells, n_groups;
+    uint32_t blocks, warmups, repetitions;
+    uint64_t n_calls; /* planned calls, skipped ones too */
+    bool closure, aa, sentinel;
+    const il_backend_ops **ops; /* per backend entry, NULL when there is none of its kind */
+    il_backend **open;          /* likewise */
+    char study_sha256[65];      /* of what is measured: names, prompts, sizes, blocks, seed */
+} il_plan;
+
+/* Opens every backend, asks it about every model it meets, and fills in the plan. Starts nothing.
+ * *out is ready for il_plan_free in every case. */
+int il_plan_make(il_study *study, il_backend_lookup lookup, il_plan *out, il_error *err);
+void il_plan_free(il_plan *plan);
+
+/* Calls of a cell in one block, and the number of call i of it. */
+uint32_t il_plan_calls_per_block(const il_plan *plan);
+uint64_t il_plan_call_idx(const il_plan *plan, uint32_t cell, uint32_t block, uint32_t i);
+/* "process", "none" or "call": what a block renews for this backend entry. */
+const char *il_plan_replication(const il_plan *plan, uint32_t backend);
+/* True when the entry's process lives on between blocks. */
+bool il_plan_keeps_process(const il_plan *plan, uint32_t backend);
+/* What the sizes of a load must hold over the cells of a group. */
+void il_plan_group_model(const il_plan *plan, uint32_t group, il_backend_model *out);
+/* The body of the journal's plan line. NULL when memory is out. */
+json_t *il_plan_json(const il_plan *plan, const char *run_id);
+/* Bytes of the group's weights in the backend's dtype and of its largest KV cache; 0 = unknown. */
+uint64_t il_plan_group_bytes(const il_plan *plan, uint32_t group);
+/* Wall time of the whole run by the cells' estimates, seconds. */
+double il_plan_estimate_s(const il_plan *plan);
+/* Loading a group's model into a fresh process, by the same guess. */
+double il_plan_load_estimate_ms(const il_plan *plan, uint32_t group);
+
+#endif

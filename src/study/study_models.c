@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The models of a study: suites and grids expanded into shapes, paths resolved, sizes counted.
+ */
+#include "study/study_read.h"
+
+#include "base/file.h"
+#include "model/make.h"
+#include "model/suite.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int no_memory(il_error *err)
+{
+    return il_fail(err, IL_E_NOMEM, "out of memory");
+}
+
+static uint64_t seed_of(const il_study *s)
+{
+    return (uint64_t)il_param_i64(&s->top, IL_P_SEED);
+}
+
+/* A model made from a seed: its path is where il_model_ensure will put it. */
+static int add_shape(il_study *s, const il_shape *shape, const char *name, int line, il_error *err)
+{
+    il_study_model m = {.kind = "hf",
+                        .params_millions = (double)NAN,
+                        .has_shape = true,
+                        .synthetic = true,
+                        .to_make = true,
+                        .shape = *shape,
+                        .line = line};
+    m.name = il_arena_strdup(&s->arena, name);
+    if (!m.name) {
+        return no_memory(err);
+    }
+    int rc = il_shape_count(shape, &m.counts, err);
+    return rc == IL_OK ? il__study_add_model(s, &m, err) : rc;
+}
+
+int il__study_add_suites(il_study *s, il_error *err)
+{
+    const il_param_value *list = &s->top.values[IL_P_SUITES];
+    int rc = IL_OK;
+    for (size_t i = 0; rc == IL_OK && i < list->n; i++) {
+        il_suite suite;
+        rc = il_suite_select(list->texts[i], &s->arena, &suite, err);
+        for (size_t k = 0; rc == IL_OK && k < suite.n_shapes; k++) {
+            rc = add_shape(s, &suite.shapes[k], suite.shapes[k].name, list->line, err);
+        }
+    }
+    if (rc != IL_OK) {
+        il_error_where(err, "%s:%d:%d", s->path[0] ? s->path : "study", list->line, list->column);
+    }
+    return rc;
+}
+
+/* --- the grid --------------------------------------------------------------------------------- */
+
+typedef struct grid {
+    il_study *s;
+    int64_t vocab;
+    double iso; /* 0 = no limit */
+    int line;
+    uint32_t n_left_out;
+} grid;
+
+static int grid_shape(const grid *g, int64_t layers, int64_t width, int64_t heads, il_shape *out,
+                      double *params, il_error *err)
+{
+    char flags[160];
+    (void)snprintf(flags, sizeof flags,
+                   "family=gpt2,n_layer=%lld,d_model=%lld,n_head=%lld,"
+                   "vocab_size=%lld",
+                   (long long)layers, (long long)width, (long long)heads, (long long)g->vocab);
+    il_param_counts counts;
+    int rc = il_shape_from_flags(flags, out, err);
+    rc = rc == IL_OK ? il_shape_count(out, &counts, err) : rc;
+    if (rc == IL_OK) {
+        *params = (double)counts.total;
+    }
+    return rc;
+}
+
+static int grid_add(grid *g, int64_t layers, int64_t width, int64_t heads, il_error *err)
+{
+    il_shape shape;
+    double params;
+    if (width % heads != 0) {
+        g->n_left_out++;
+        return IL_OK;
+    }
+    int rc = grid_shape(g, layers, width, heads, &shape, &params, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    if (g->iso > 0 && fabs(params / g->iso - 1.0) > 0.2) {
+        g->n_left_out++;
+        return IL_OK;
+    }
+    (void)snprintf(shape.name, sizeof shape.name, "gpt2-L%lld-d%lld-h%lld", (long long)layers,
+                   (long long)width, (long long)heads);
+    return add_shape(g->s, &shape, shape.name, g->line, err);
+}
+
+/* The width, a multiple of 8 a head, whose parameters come nearest to iso: they grow with width. */
+static int grid_solve(grid *g, int64_t layers, int64_t heads, il_error *err)
+{
+    int64_t step = heads * 8, low = 1, high = 1048576 / step;
+    il_shape shape;
+    double params;
+    int rc = high >= 1 ? IL_OK : il_fail(err, IL_E_RANGE, "too many heads for a grid");
+    while (rc == IL_OK && high - low > 1) {
+        int64_t middle = (low + high) / 2;
+        rc = grid_shape(g, layers, middle * step, heads, &shape, &params, err);
+        *(params > g->iso ? &high : &low) = middle;
+    }
+    double below = 0, above = 0;
+    rc = rc == IL_OK ? grid_shape(g, layers, low * step, heads, &shape, &below, err) : rc;
+    rc = rc == IL_OK ? grid_shape(g, layers, high * step, heads, &shape, &above, err) : rc;
+    if (rc != IL_OK) {
+        return rc;
+    }
+    int64_t best = fabs(below - g->iso) <= fabs(above - g->iso) ? low : high;
+    return grid_add(g, layers, best * step, heads, err);
+}
+
+int il__study_add_shapes(il_study *s, const char *origin, const il_yaml *root, il_error *err)
+{
+    const il_yaml *node = il_yaml_get(root, "shapes");
+    il_param_set set;
+    int rc = il_param_set_init(&set, IL_SCOPE_SHAPES, &s->arena, err);
+    if (!node || rc != IL_OK) {
+        return rc;
+    }
+    rc = il__section_read(origin, node, &set, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    const il_param_value *layers = &set.values[IL_P_GRID_LAYERS];
+    const il_param_value *widths = &set.values[IL_P_GRID_WIDTHS];
+    const il_param_value *heads = &set.values[IL_P_GRID_HEADS];
+    grid g = {.s = s, .line = node->line, .vocab = il_param_i64(&set, IL_P_GRID_VOCAB)};
+    g.iso = il_param_has(&set, IL_P_ISO_PARAMS) ? il_param_f64(&set, IL_P_ISO_PARAMS) : 0;
+    if (layers->n == 0 || (widths->n == 0 && g.iso <= 0)) {
+        rc = il_fail(err, IL_E_USAGE, "shapes needs n_layer, and d_model or iso_params");
+    }
+    size_t n_before = s->n_models;
+    for (size_t i = 0; rc == IL_OK && i < layers->n; i++) {
+        for (size_t h = 0; rc == IL_OK && h < heads->n; h++) {
+            for (size_t w = 0; rc == IL_OK && w < widths->n; w++) {
+                rc = grid_add(&g, layers->i64s[i], widths->i64s[w], heads->i64s[h], err);
+            }
+            if (rc == IL_OK && widths->n == 0) {
+                rc = grid_solve(&g, layers->i64s[i], heads->i64s[h], err);
+            }
+        }
+    }
+    if (rc == IL_OK && s->n_models == n_before) {
+        rc = il_fail(err, IL_E_USAGE, "no shape of the grid is left%s",
+                     g.iso > 0 ? " within 20 % of iso_params" : ": n_head must divide d_model");
+    }
+    if (rc == IL_OK && g.n_left_out > 0) {
+        rc = il__study_note(s, err,
+                            "%u shapes of the grid are left out (n_head does not divide "
+                            "d_model%s)",
+                            g.n_left_out, g.iso > 0 ? ", or not within 20 % of iso_params" : "");
+    }
+    if (rc != IL_OK) {
+        il_yaml_where(err, origin, node);
+    }
+    return rc;
+}
+
+/* --- where models are ------------------------------------------------------------------------- */
+
+/* The first directory with a config.json: beside the study file, in the working directory, in the
+ * model cache under the whole name or its last part. */
+static const char *find_checkpoint(il_study *s, const char *name)
+{
+    const char *dirs[] = {s->dir, ".", s->cache, s->cache};
+    const char *names[] = {name, name, name, il_path_base(name)};
+    for (size_t i = 0; i < 4; i++) {
+        char path[4096], config[4200];
+        if (il_path_join(path, sizeof path, dirs[i], names[i]) != IL_OK) {
+            continue;
+        }
+        (void)snprintf(config, sizeof config, "%s/config.json", path);
+        if (il_path_is_file(config)) {
+            char *real = realpath(path, NULL);
+            const char *copy = il_arena_strdup(&s->arena, real ? real : path);
+            free(real);
+            return copy;
+        }
+    }
+    return NULL;
+}
+
+/* Which suite has a model of this name, for the hint; NULL when none. */
+static const char *suite_of(il_study *s, const char *base)
+{
+    const char **names = NULL;
+    size_t n = 0;
+    if (il_suite_list(&s->arena, &names, &n, NULL) != IL_OK) {
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        il_suite suite;
+        if (il_suite_load(names[i], &s->arena, &suite, NULL) != IL_OK) {
+            continue;
+        }
+        for (size_t k = 0; k < suite.n_shapes; k++) {
+            if (strcmp(suite.shapes[k].name, base) == 0) {
+                return names[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static void missing(il_study *s, il_study_model *m)
+{
+    (void)il_fail(&m->problem, IL_E_NOT_FOUND, "no checkpoint directory of this name");
+    il_error_where(&m->problem, "%s", m->name);
+    const char *suite = suite_of(s, il_path_base(m->name));
+    if (suite) {
+        il_error_hint(&m->problem, "inferlaw model make --suite %s --out models", suite);
+    } else {
+        il_error_hint(&m->problem, "looked beside the study file, here, and in %s", s->cache);
+    }
+}
+
+static int resolve_one(il_study *s, il_study_model *m, il_error *err)
+{
+    char text[4200];
+    if (m->to_make) {
+        char hash[65];
+        int rc = il_model_content_hash(&m->shape, seed_of(s), IL_DTYPE_F32, hash, err);
+        if (rc != IL_OK) {
+            return rc;
+        }
+        m->path = il_arena_printf(&s->arena, "%s/%s-%.12s", s->cache, m->shape.name, hash);
+        return m->path ? IL_OK : no_memory(err);
+    }
+    if (strcmp(m->kind, "hf") != 0 && strcmp(m->kind, "native") != 0) {
+        return IL_OK; /* a server's model has no directory here */
+    }
+    m->path = find_checkpoint(s, m->name);
+    if (!m->path) {
+        missing(s, m);
+        return IL_OK;
+    }
+    if (il_shape_from_dir(m->path, &m->shape, &m->problem) != IL_OK ||
+        il_shape_count(&m->shape, &m->counts, &m->problem) != IL_OK) {
+        return IL_OK;
+    }
+    m->has_shape = true;
+    (void)snprintf(text, sizeof text, "%s/inferlaw.json", m->path);
+    m->synthetic = il_path_is_file(text);
+    return IL_OK;
+}
+
+int il__study_resolve_models(il_study *s, il_error *err)
+{
+    int rc = IL_OK;
+    for (size_t i = 0; rc == IL_OK && i < s->n_models; i++) {
+        rc = resolve_one(s, &s->models[i], err);
+    }
+    return rc;
+}
+
+int il_study_make_models(il_study *s, const il_make_options *options, il_error *err)
+{
+    il_make_options o = *options;
+    o.seed = seed_of(s);
+    o.dtype = IL_DTYPE_F32;
+    for (size_t i = 0; i < s->n_models; i++) {
+        il_study_model *m = &s->models[i];
+        char dir[4096];
+        if (!m->to_make) {
+            continue;
+        }
+        int rc = il_model_ensure(&m->shape, s->cache, &o, dir, sizeof dir, &m->problem);
+        if (rc == IL_E_NO_SPACE || rc == IL_E_INTERRUPTED) {
+            *err = m->problem;
+            return rc;
+        }
+        if (rc != IL_OK) {
+            continue;
+        }
+        char *real = realpath(dir, NULL);
+        m->path = il_arena_strdup(&s->arena, real ? real : dir);
+        free(real);
+        if (!m->path) {
+            return no_memory(err);
+        }
+    }
+    return IL_OK;
+}
