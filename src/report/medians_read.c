@@ -158,10 +158,10 @@ static bool row_is_of(const reading *r, const il__cell *c)
 
 static double params_of(const reading *r)
 {
-    const int columns[] = {r->at.params_millions_measured, r->at.params_millions_config,
+    const int known[] = {r->at.params_millions_measured, r->at.params_millions_config,
                            r->at.params_millions};
     for (size_t i = 0; i < 3; i++) {
-        double value = number(r, columns[i]);
+        double value = number(r, known[i]);
         if (value > 0.0) {
             return value;
         }
