@@ -129,7 +129,7 @@ static void put_command(il_buf *to, const il__plot *p)
     for (unsigned s = 0; s < (p->n_series ? p->n_series : 1); s++) {
         (void)il_buf_printf(to,
                             ", \\\n  'data/%s.points.dat' using ($1==%u?$2:NaN):3 with points pt "
-                            "%d ps 1.15 lc rgb '%s' ",
+                            "%d ps 1.3 lc rgb '%s' ",
                             p->name, s, markers[s], colours[s]);
         if (p->series[s]) {
             (void)il_buf_puts(to, "title ");
@@ -140,8 +140,8 @@ static void put_command(il_buf *to, const il__plot *p)
         if (has_bars(p, s)) {
             (void)il_buf_printf(to,
                                 ", \\\n  'data/%s.points.dat' using ($1==%u?$2:NaN):3:4:5 with "
-                                "yerrorbars pt -1 lw 1.4 lc rgb '#222222' notitle",
-                                p->name, s);
+                                "yerrorbars pt %d ps 1.3 lw 1.5 lc rgb '%s' notitle",
+                                p->name, s, markers[s], colours[s]);
         }
     }
     static const struct {
@@ -172,7 +172,7 @@ static void put_command(il_buf *to, const il__plot *p)
 static const char *const terminals[] = {
     "W = %d; H = %d\nif (cairo) { set terminal pngcairo " TERMINAL_COMMON
     " background rgb 'white' } else { set terminal png truecolor " TERMINAL_COMMON " }\n",
-    "W = %d; H = %d\nset terminal svg " TERMINAL_COMMON " dynamic background rgb 'white'\n"};
+    "W = %d; H = %d\nset terminal svg " TERMINAL_COMMON " fontscale 1.333 dynamic background rgb 'white'\n"};
 
 static void put_plot(il_buf *to, const il__plot *p)
 {
@@ -254,7 +254,7 @@ static int script_write(const il__plot *plots, size_t n_plots, const char *dir, 
                       "set lmargin at screen 0.10\nset rmargin at screen 0.96\n"
                       "set bmargin at screen 0.12\nset tmargin at screen 0.82\n"
                       "set border 3 lw 1.2 lc rgb '#444444'\n"
-                      "set grid lc rgb '#E3E3E3' lw 1 dt 1\nset errorbars 1.3\n"
+                      "set grid lc rgb '#DDDDDD' lw 1 dt 1\nset errorbars 1.6\n"
                       "set style textbox noborder\n");
     for (size_t i = 0; i < n_plots; i++) {
         put_plot(&text, &plots[i]);

@@ -176,7 +176,7 @@ static double place_cost(const il__plot *p, rect r, const rect *taken, size_t n_
         cost += 12.0 * overlap(r, point_box(p, &p->points[i]));
     }
     for (size_t i = 0; i < p->n_lines; i++) {
-        bool faint = p->lines[i].kind == IL__LINE_GHOST || p->lines[i].kind == IL__LINE_MARKED;
+        bool faint = p->lines[i].kind == IL__LINE_GHOST;
         cost += (faint ? 0.25 : 4.0) * line_inside(p, &p->lines[i], r);
     }
     return cost;
@@ -232,7 +232,8 @@ static void point_labels(il__plot *p, rect *taken, size_t *n_taken)
 /* A line's label stands on it, at the place along it that is freest. */
 static void line_label(il__plot *p, const il__line *l, rect *taken, size_t *n_taken)
 {
-    enum { STOPS = 12, SIDES = 2 };
+    enum { STOPS = 12, SIDES = 4 };
+    static const double sides[SIDES] = {17, -17, 30, -30};
     place places[STOPS * SIDES];
     double ax = to_px(&p->x, l->x0, box_w), ay = to_px(&p->y, l->y0, box_h);
     double bx = to_px(&p->x, l->x1, box_w), by = to_px(&p->y, l->y1, box_h);
@@ -240,7 +241,7 @@ static void line_label(il__plot *p, const il__line *l, rect *taken, size_t *n_ta
         double along = 1.0 - (double)i / STOPS;
         for (int side = 0; side < SIDES; side++) {
             places[i * SIDES + side] = (place){.dx = (bx - ax) * along,
-                                               .dy = (by - ay) * along + (side ? 17 : -17),
+                                               .dy = (by - ay) * along + sides[side],
                                                .align = i < STOPS / 2 ? 'r' : 'l',
                                                .taste = 12.0 * i};
         }
