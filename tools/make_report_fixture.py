@@ -272,10 +272,15 @@ def manifest(rows, out):
         "version": "0.1.0", "started_at_unix": 1750000000, "finished_at_unix": 1750000420,
         "seed": 42, "repetitions": 1, "warmup_repetitions": 1, "blocks": BLOCKS, "gen_tokens": GEN,
         "records_expected": len(rows), "results": count, "interrupted": False,
-        "machine": {"cpu_model": "made-up CPU of the fixture", "n_cores_allowed": 2,
-                    "n_cpus_allowed": 2, "memory_bytes": 8589934592, "l3_bytes": 33554432,
-                    "os": "made-up OS", "kernel": "0.0", "hypervisor": "kvm", "governor": "",
-                    "steal_percent_since_boot": 0.4, "load1": 0.2},
+        "machine": {"host": "fixture", "os": "made-up OS", "kernel": "0.0",
+                    "cpu": {"model": "made-up CPU of the fixture", "flags": "avx2", "hypervisor":
+                            "kvm", "cpus_allowed": 2, "cores_allowed": 2, "governor": None},
+                    "caches": {"l3_bytes": 33554432, "l3_count": 1},
+                    "memory": {"total_bytes": 8589934592, "swap_bytes": 0},
+                    "load1": 0.2, "steal_percent_since_boot": 0.4,
+                    "spoilers": [{"what": "a hypervisor shares the CPU", "serious": False,
+                                  "fix": "measure on bare metal"}]},
+        "resolved": {"models": [{"name": m[0], "synthetic": True} for m in MODELS]},
         "runtimes": {"native": "0.1.0"},
     }, open(out + "/manifest.json", "w"), indent=1)
 

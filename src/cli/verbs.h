@@ -8,7 +8,7 @@
 #include "cli/verb.h"
 
 /* A row per verb, in the order of the help text. */
-#define IL_VERB_MAP(X)
+#define IL_VERB_MAP(X) X(il_verb_report)
 
 #define IL_VERB_DECLARE(symbol) extern const il_verb symbol;
 IL_VERB_MAP(IL_VERB_DECLARE)

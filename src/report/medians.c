@@ -6,49 +6,23 @@
 #include "base/text.h"
 #include "report/csv.h"
 #include "report/medians_internal.h"
+#include "stats/order.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int by_number(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median_of(double *values, size_t n)
-{
-    qsort(values, n, sizeof *values, by_number);
-    return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-}
-
-/* Largest one-based rank l with P(B <= l - 1) <= 0.025 for B ~ Binomial(n, 1/2); the interval is
- * [x(l), x(n + 1 - l)]. 0 when n < 6: no two order statistics enclose the median with 95 %. */
-static size_t median_rank(size_t n)
-{
-    double log_term = -(double)n * log(2.0), sum = 0.0;
-    size_t rank = 0;
-    for (size_t k = 0; k < n; k++) {
-        sum += exp(log_term);
-        if (sum > 0.025) {
-            break;
-        }
-        rank = k + 1;
-        log_term += log((double)(n - k)) - log((double)(k + 1));
-    }
-    return rank;
-}
-
 /* Fills median and interval of row from its replicates (sorted in place). */
-static void interval_fill(il_median *row, double *replicates, size_t n)
+static void interval_fill(il_cell_median *row, double *replicates, size_t n)
 {
+    size_t low = 0, high = 0;
+    il_sort(replicates, n);
     row->n_replicates = n;
-    row->median_ms = n > 0 ? median_of(replicates, n) : NAN;
-    size_t rank = median_rank(n);
-    row->low_ms = rank > 0 ? replicates[rank - 1] : NAN;
-    row->high_ms = rank > 0 ? replicates[n - rank] : NAN;
+    row->median_ms = il_quantile_sorted(replicates, n, 0.5);
+    bool enough = n > 0 && il_order_ranks(n, 0.5, 0.95, &low, &high, NULL) == IL_OK;
+    row->low_ms = enough ? replicates[low - 1] : NAN;
+    row->high_ms = enough ? replicates[high - 1] : NAN;
 }
 
 static int by_replicate(const void *a, const void *b)
@@ -76,15 +50,16 @@ static int replicate_medians(il__cell *cell, il_arena *arena, int64_t **ids, dou
             scratch[m++] = cell->calls[i++].ms;
         }
         (*ids)[n] = id;
-        (*values)[n++] = median_of(scratch, m);
+        il_sort(scratch, m);
+        (*values)[n++] = il_quantile_sorted(scratch, m, 0.5);
     }
     *n_out = n;
     return IL_OK;
 }
 
-static void row_from_cell(const il__cell *cell, il_median *row)
+static void row_from_cell(const il__cell *cell, il_cell_median *row)
 {
-    *row = (il_median){.backend = cell->backend,
+    *row = (il_cell_median){.backend = cell->backend,
                        .backend_kind = cell->backend_kind,
                        .model = cell->model,
                        .scenario = cell->scenario,
@@ -109,7 +84,7 @@ static bool same_group(const il__cell *a, const il__cell *b)
  * that the interval holds what a block does to all of them at once. Replicates that lack a scenario
  * are left out. log_sum and seen have room for every replicate id below n_ids. */
 static int aggregate_group(const il__cells *cells, size_t from, size_t to, il_arena *arena,
-                           il_median *row)
+                           il_cell_median *row)
 {
     row_from_cell(&cells->items[from], row);
     row->scenario = IL_ALL_SCENARIOS;
@@ -164,7 +139,7 @@ static int by_cell(const void *a, const void *b)
 
 static int by_row(const void *a, const void *b)
 {
-    const il_median *x = a, *y = b;
+    const il_cell_median *x = a, *y = b;
     int d = strcmp(x->backend, y->backend);
     d = d ? d : strcmp(x->mode, y->mode);
     d = d ? d : (x->batch_size > y->batch_size) - (x->batch_size < y->batch_size);
@@ -209,7 +184,7 @@ int il__medians_from_cells(il__cells *cells, il_arena *arena, il_medians *out)
     return IL_OK;
 }
 
-void il_median_per_step(const il_median *m, double out[3])
+void il_median_per_step(const il_cell_median *m, double out[3])
 {
     double steps = m && m->decode_steps > 0.0 ? m->decode_steps : NAN;
     out[0] = m ? m->median_ms / steps : NAN;
@@ -217,11 +192,11 @@ void il_median_per_step(const il_median *m, double out[3])
     out[2] = m ? m->high_ms / steps : NAN;
 }
 
-const il_median *il_medians_find(const il_medians *medians, const char *backend, const char *model,
+const il_cell_median *il_medians_find(const il_medians *medians, const char *backend, const char *model,
                                  const char *scenario, const char *mode, int64_t batch_size)
 {
     for (size_t i = 0; i < medians->n_rows; i++) {
-        const il_median *m = &medians->rows[i];
+        const il_cell_median *m = &medians->rows[i];
         if (strcmp(m->model, model) == 0 && strcmp(m->mode, mode) == 0 &&
             strcmp(m->scenario, scenario) == 0 && strcmp(m->backend, backend) == 0 &&
             (batch_size == 0 || m->batch_size == batch_size)) {
@@ -255,7 +230,7 @@ static void put_number(il_buf *to, double value)
     }
 }
 
-static void put_row(il_buf *to, const il_median *m, bool by_block)
+static void put_row(il_buf *to, const il_cell_median *m, bool by_block)
 {
     const char *const texts[] = {m->backend, m->model, m->scenario, m->mode};
     for (size_t i = 0; i < 4; i++) {

@@ -19,7 +19,7 @@
 
 #define IL_ALL_SCENARIOS "__all__"
 
-typedef struct il_median {
+typedef struct il_cell_median {
     const char *backend, *backend_kind, *model, *scenario, *mode;
     int64_t batch_size, gen_tokens;
     double params_millions; /* measured, else configured; NaN unknown */
@@ -27,7 +27,7 @@ typedef struct il_median {
     double decode_steps;    /* NaN when unknown or not the same in all calls */
     size_t n_calls, n_replicates;
     double median_ms, low_ms, high_ms; /* exact 95 % interval of the median; NaN below 6 */
-} il_median;
+} il_cell_median;
 
 /* Rows that are not ok, by backend, status and reason. */
 typedef struct il_loss {
@@ -42,7 +42,7 @@ typedef struct il_flag_count {
 } il_flag_count;
 
 typedef struct il_medians {
-    il_median *rows; /* sorted by backend, mode, batch, scenario, parameters; __all__ first */
+    il_cell_median *rows; /* sorted by backend, mode, batch, scenario, parameters; __all__ first */
     size_t n_rows;
     il_loss *losses;
     size_t n_losses;
@@ -65,11 +65,11 @@ int il_medians_read(const char *path, il_arena *arena, il_medians *out, il_error
 int il_medians_write(const il_medians *medians, const char *path, il_error *err);
 
 /* The row, or NULL. batch_size 0 takes the first. */
-const il_median *il_medians_find(const il_medians *medians, const char *backend, const char *model,
+const il_cell_median *il_medians_find(const il_medians *medians, const char *backend, const char *model,
                                  const char *scenario, const char *mode, int64_t batch_size);
 
 /* Milliseconds of a decode step: median_ms over decode_steps and the same for the interval. NaN
  * where the steps are unknown. value, low, high. */
-void il_median_per_step(const il_median *median, double out[3]);
+void il_median_per_step(const il_cell_median *median, double out[3]);
 
 #endif

@@ -229,24 +229,26 @@ static void point_labels(il__plot *p, rect *taken, size_t *n_taken)
     }
 }
 
-/* A line's label stands on it, at the place along it that is freest. */
+/* A line's label stands above or below it, clear of its slope, at the place along it that is
+ * freest. */
 static void line_label(il__plot *p, const il__line *l, rect *taken, size_t *n_taken)
 {
-    enum { STOPS = 12, SIDES = 4 };
-    static const double sides[SIDES] = {17, -17, 30, -30};
-    place places[STOPS * SIDES];
+    enum { STOPS = 12 };
+    place places[STOPS * 2];
     double ax = to_px(&p->x, l->x0, box_w), ay = to_px(&p->y, l->y0, box_h);
     double bx = to_px(&p->x, l->x1, box_w), by = to_px(&p->y, l->y1, box_h);
+    double rise = bx > ax ? fabs(by - ay) / (bx - ax) * text_width(l->label) / 2 : 0.0;
     for (int i = 0; i < STOPS; i++) {
-        double along = 1.0 - (double)i / STOPS;
-        for (int side = 0; side < SIDES; side++) {
-            places[i * SIDES + side] = (place){.dx = (bx - ax) * along,
-                                               .dy = (by - ay) * along + sides[side],
-                                               .align = i < STOPS / 2 ? 'r' : 'l',
-                                               .taste = 12.0 * i};
+        double along = 0.88 - 0.76 * (double)i / STOPS;
+        for (int side = 0; side < 2; side++) {
+            double off = (text_h / 2 + 4 + rise) * (side ? -1 : 1);
+            places[i * 2 + side] = (place){.dx = (bx - ax) * along,
+                                           .dy = (by - ay) * along + off,
+                                           .align = 'c',
+                                           .taste = 6.0 * i};
         }
     }
-    (void)label_place(p, l->x0, l->y0, l->label, places, STOPS * SIDES, true, taken, n_taken);
+    (void)label_place(p, l->x0, l->y0, l->label, places, STOPS * 2, true, taken, n_taken);
 }
 
 int il__plot_layout(il__plot *plot, il_arena *arena, il_error *err)

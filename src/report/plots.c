@@ -123,7 +123,7 @@ static void scaling_points(drawing *d, il__plot *p, const fit_row *fit)
                        .high = NAN,
                        .label = il_facts_model_name(f, model)};
         double batch = il_table_number(t, i, "batch_size");
-        const il_median *m = il_medians_find(&f->medians, fit->backend, model, fit->scenario,
+        const il_cell_median *m = il_medians_find(&f->medians, fit->backend, model, fit->scenario,
                                              fit->mode, batch >= 1.0 ? (int64_t)batch : 0);
         if (m) {
             q.low = m->low_ms;
@@ -300,7 +300,7 @@ static int step_plot(drawing *d)
     }
     const char *backends[IL__PLOT_SERIES];
     for (size_t i = 0; i < f->medians.n_rows; i++) {
-        const il_median *m = &f->medians.rows[i];
+        const il_cell_median *m = &f->medians.rows[i];
         double step[3];
         il_median_per_step(m, step);
         if (strcmp(m->scenario, IL_ALL_SCENARIOS) != 0 || strcmp(m->mode, "kv_decode") != 0 ||
