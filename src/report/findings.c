@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Two coefficients and three models more: methods, how many models. */
+enum { LEAST_MODELS = 5 };
+
 const char *il_findings_x_words(const char *x)
 {
     static const char *const words[][2] = {{"params_total", "total parameters"},
@@ -252,22 +255,21 @@ static int law_finding(il__making *m, size_t row)
                            il__law_key(m, row));
 }
 
-/* One law a backend, batch and mode. End-to-end follows from the other two and stays in its table. */
-static int law_findings(il__making *m)
+/* One law a batch size for a backend and mode. A law with too few models for its form is no finding:
+ * it stands among what the run cannot tell. */
+static int law_findings(il__making *m, const char *backend, const char *mode)
 {
     const il_table *t = &m->facts->laws;
-    static const char *const modes[] = {"kv_decode", "prefill"};
-    for (size_t k = 0; k < 2; k++) {
-        for (size_t i = 0; i < t->n_rows; i++) {
-            if (!is_slope_of_power(t, i) || strcmp(il_table_text(t, i, "mode"), modes[k]) != 0) {
-                continue;
-            }
-            size_t chosen = law_choose(m->facts, il_table_text(t, i, "backend"), modes[k],
-                                       il_table_number(t, i, "batch_size"));
-            int rc = chosen == i ? law_finding(m, i) : IL_OK;
-            if (rc != IL_OK) {
-                return rc;
-            }
+    for (size_t i = 0; i < t->n_rows; i++) {
+        if (!is_slope_of_power(t, i) || strcmp(il_table_text(t, i, "mode"), mode) != 0 ||
+            strcmp(il_table_text(t, i, "backend"), backend) != 0 ||
+            !(il_table_number(t, i, "n_models") >= LEAST_MODELS) ||
+            law_choose(m->facts, backend, mode, il_table_number(t, i, "batch_size")) != i) {
+            continue;
+        }
+        int rc = law_finding(m, i);
+        if (rc != IL_OK) {
+            return rc;
         }
     }
     return IL_OK;
@@ -356,7 +358,7 @@ static int context_finding(il__making *m, const char *backend)
         il_words_interval(text, sizeof text, b, low, high);
         return il__finding_add(
             m, false, "supported",
-            il__say(m, "On %s each token of context adds %s us to a decode step of %s.",
+            il__say(m, "On %s each token of context adds %s µs to a decode step of %s.",
                     il__name(m, backend), text, il_facts_model_name(m->facts, large->model)),
             il__say(m, "analysis/steps.csv: backend=%s, model=%s, batch_size=%s",
                     il__name(m, backend), il__name(m, large->model),
@@ -406,25 +408,31 @@ static int prefill_finding(il__making *m, const char *backend)
         il__say(m, "analysis/medians.csv: %s; and mode=kv_decode", median_key(m, longest)));
 }
 
-static int backend_findings(il__making *m)
+static int findings_of(il__making *m, const char *backend)
+{
+    static const char *const modes[] = {"kv_decode", "prefill"};
+    int rc = IL_OK;
+    for (size_t i = 0; rc == IL_OK && i < 2; i++) {
+        rc = law_findings(m, backend, modes[i]);
+        rc = rc == IL_OK ? inversion_finding(m, backend, modes[i]) : rc;
+    }
+    rc = rc == IL_OK ? context_finding(m, backend) : rc;
+    return rc == IL_OK ? prefill_finding(m, backend) : rc;
+}
+
+/* The backend of the answer first, then the others in the order of the tables. */
+static int backend_findings(il__making *m, const char *first)
 {
     const il_medians *all = &m->facts->medians;
-    const char *last = "";
-    for (size_t i = 0; i < all->n_rows; i++) {
+    int rc = first ? findings_of(m, first) : IL_OK;
+    for (size_t i = 0; rc == IL_OK && i < all->n_rows; i++) {
         const char *backend = all->rows[i].backend;
-        if (i > 0 && strcmp(backend, last) == 0) {
-            continue;
-        }
-        last = backend;
-        int rc = inversion_finding(m, backend, "kv_decode");
-        rc = rc == IL_OK ? inversion_finding(m, backend, "prefill") : rc;
-        rc = rc == IL_OK ? context_finding(m, backend) : rc;
-        rc = rc == IL_OK ? prefill_finding(m, backend) : rc;
-        if (rc != IL_OK) {
-            return rc;
+        bool seen = i > 0 && strcmp(backend, all->rows[i - 1].backend) == 0;
+        if (!seen && (!first || strcmp(backend, first) != 0)) {
+            rc = findings_of(m, backend);
         }
     }
-    return IL_OK;
+    return rc;
 }
 
 /* ---- the answer ---- */
@@ -474,7 +482,6 @@ int il_findings_make(il_facts *facts, il_findings *out, il_error *err)
     if (!out->answer) {
         return il_fail(err, IL_E_NOMEM, "no memory for the findings");
     }
-    int rc = law_findings(&m);
-    rc = rc == IL_OK ? backend_findings(&m) : rc;
+    int rc = backend_findings(&m, backend);
     return rc == IL_OK ? il__cannot_tell(&m) : rc;
 }

@@ -54,7 +54,7 @@ typedef struct il_medians {
     size_t n_blocks; /* 1 when the file knows no blocks */
     bool by_block;   /* replicates are blocks; else calls */
     double prompt_tok_least, prompt_tok_most; /* NaN unknown */
-    const char *replication;                  /* of the rows: "process", "call", …; several: "mixed" */
+    const char *replication; /* words of the rows, "process, none"; NULL when they have none */
     const char *mapped; /* "hf on native" when a kind was mapped, else NULL */
 } il_medians;
 

@@ -352,8 +352,13 @@ static int facts_add(reading *r)
         out->prompt_tok_most = fmax(prompt, out->prompt_tok_most);
     }
     const char *replication = field(r, r->at.replication);
-    if (replication[0] && (!out->replication || strcmp(out->replication, replication) != 0)) {
-        out->replication = out->replication ? "mixed" : il_arena_strdup(r->arena, replication);
+    if (replication[0] && !out->replication) {
+        out->replication = il_arena_strdup(r->arena, replication);
+    } else if (replication[0] && !strstr(out->replication, replication)) {
+        out->replication = il_arena_printf(r->arena, "%s, %s", out->replication, replication);
+    }
+    if (replication[0] && !out->replication) {
+        return no_memory(r);
     }
     const char *asked = field(r, r->at.backend_kind_asked), *kind = field(r, r->at.backend_kind);
     if (!out->mapped && asked[0] && strcmp(asked, kind) != 0) {

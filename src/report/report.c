@@ -61,54 +61,54 @@ static double worst_of(const il_table *t, const char *column, double centre, siz
     return worst;
 }
 
-static void put_strip_value(il_buf *to, double value, const char *fmt, const char *unit)
+static void put_check(il_buf *to, const char *what, double value, const char *fmt,
+                      const char *meaning)
 {
-    char text[48];
+    char text[64] = "not measured";
     if (isfinite(value)) {
         (void)snprintf(text, sizeof text, fmt, value);
-        (void)il_buf_printf(to, " %s%s |", text, unit);
-    } else {
-        (void)il_buf_puts(to, " not measured |");
     }
+    (void)il_buf_printf(to, "| %s | %s | %s |\n", what, text, meaning);
+}
+
+static void put_rows_check(il_buf *to, const il_medians *m)
+{
+    (void)il_buf_printf(to, "| rows of metrics.csv | %zu ok, %zu failed, %zu skipped, %zu wrong, %zu "
+                            "not run | only ok rows count; three rows a call |\n| warning flags |",
+                        m->n_ok, m->n_error + m->n_other, m->n_skipped, m->n_flagged, m->n_not_run);
+    for (size_t i = 0; i < m->n_flags; i++) {
+        (void)il_buf_puts(to, i ? ", " : " ");
+        il_words_markdown(to, m->flags[i].word);
+        (void)il_buf_printf(to, " on %zu", m->flags[i].n_rows);
+    }
+    (void)il_buf_printf(to, "%s | the machine was disturbed on %zu ok rows; they stay in the fits |\n",
+                        m->n_flags ? " rows" : " none", m->n_rows_with_flags);
+    (void)il_buf_printf(to, "| replication | %zu %s; renewed: ", m->n_blocks,
+                        m->n_blocks == 1 ? "block" : "blocks");
+    il_words_markdown(to, m->replication ? m->replication : "not recorded");
+    (void)il_buf_puts(to, " | what an interval can hold |\n\n");
 }
 
 /* The validity strip: what a sceptic asks first. */
 static void put_validity(il_buf *to, const il_facts *f)
 {
-    const il_medians *m = &f->medians;
     size_t row = 0, unused = 0;
     double aa = worst_of(&f->noise, "aa_ratio", 1.0, &row);
-    (void)il_buf_puts(to, "| A/A ratio, worst | smallest effect called, worst | drift per hour, worst "
-                          "| closure, worst | rows ok | failed | skipped | wrong | not run "
-                          "| ok rows with a warning flag | replicate |\n"
-                          "|---|---|---|---|---|---|---|---|---|---|---|\n|");
+    char ratio[96] = "not measured";
     if (isfinite(aa)) {
-        il__md_number(to, aa, il_table_number(&f->noise, row, "ci_low"),
-                      il_table_number(&f->noise, row, "ci_high"));
-    } else {
-        (void)il_buf_puts(to, " not measured |");
+        il_words_interval(ratio, sizeof ratio, aa, il_table_number(&f->noise, row, "ci_low"),
+                          il_table_number(&f->noise, row, "ci_high"));
     }
-    put_strip_value(to, worst_of(&f->noise, "mde_percent", 0.0, &unused), "%.2g", " %");
-    put_strip_value(to, worst_of(&f->noise, "drift_percent_per_hour", 0.0, &unused), "%.2g", " %");
-    put_strip_value(to, worst_of(&f->noise, "closure", 1.0, &unused), "%.3f", "");
-    (void)il_buf_printf(to, " %zu | %zu | %zu | %zu | %zu | %zu |", m->n_ok,
-                        m->n_error + m->n_other, m->n_skipped, m->n_flagged, m->n_not_run,
-                        m->n_rows_with_flags);
-    char replication[64];
-    il_words_clean(replication, sizeof replication,
-                   m->replication ? m->replication : "not recorded", 20);
-    (void)il_buf_printf(to, " %zu %s, ", m->n_blocks, m->n_blocks == 1 ? "block" : "blocks");
-    il_words_markdown(to, replication);
-    (void)il_buf_puts(to, " renewed |\n\n");
-    if (m->n_flags > 0) {
-        (void)il_buf_puts(to, "Warning flags (the rows stay in the fits):");
-        for (size_t i = 0; i < m->n_flags; i++) {
-            (void)il_buf_puts(to, i ? ", " : " ");
-            il_words_markdown(to, m->flags[i].word);
-            (void)il_buf_printf(to, " on %zu", m->flags[i].n_rows);
-        }
-        (void)il_buf_puts(to, " rows.\n\n");
-    }
+    (void)il_buf_puts(to, "| can it be trusted? | this run | meaning |\n|---|---|---|\n");
+    (void)il_buf_printf(to, "| A/A ratio, worst | %s | the same cell twice: 1 but for noise |\n",
+                        ratio);
+    put_check(to, "smallest effect, worst", worst_of(&f->noise, "mde_percent", 0.0, &unused),
+              "%.2g %%", "smaller differences get no verdict");
+    put_check(to, "drift, worst", worst_of(&f->noise, "drift_percent_per_hour", 0.0, &unused),
+              "%.2g %% per hour", "blocks in random order keep it out of the laws");
+    put_check(to, "closure, worst", worst_of(&f->noise, "closure", 1.0, &unused), "%.3f",
+              "an unsplit call over prefill + decode: what stamps cost");
+    put_rows_check(to, &f->medians);
 }
 
 static void put_picture(il_buf *to, const il_facts *f, const char *name, const char *caption)

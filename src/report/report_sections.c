@@ -190,7 +190,9 @@ static void put_json_value(il_buf *to, const char *key, const json_t *value)
         json_int_t n = json_integer_value(value);
         const char *end = strstr(key, "_bytes");
         (void)snprintf(text, sizeof text, "%lld", (long long)n);
-        if (end && n >= 1 << 20) {
+        if (end && n >= 1 << 30) {
+            (void)snprintf(text, sizeof text, "%.1f GiB", (double)n / 1073741824.0);
+        } else if (end && n >= 1 << 20) {
             (void)snprintf(text, sizeof text, "%.1f MiB", (double)n / 1048576.0);
         }
     } else {

@@ -72,22 +72,23 @@ static void put_row(il_buf *to, const il_facts *f, const il_cell_median *e)
     double step[3];
     il_median_per_step(d, step);
     char text[96];
-    il_words_clean(text, sizeof text, e->backend, 15);
-    put_padded(to, text, 16, false);
-    il_words_clean(text, sizeof text, il_facts_model_name(f, e->model), 18);
-    put_padded(to, text, 18, false);
+    il_words_clean(text, sizeof text, e->backend, 14);
+    put_padded(to, text, 14, false);
+    il_words_clean(text, sizeof text, il_facts_model_name(f, e->model), 17);
+    (void)il_buf_puts(to, " ");
+    put_padded(to, text, 17, false);
     il_words_plain(text, sizeof text, e->params_millions);
-    put_padded(to, text, 8, true);
+    put_padded(to, text, 9, true);
     il_words_number(text, sizeof text, p ? p->median_ms : NAN, p ? p->low_ms : NAN,
                     p ? p->high_ms : NAN);
     put_padded(to, text, 11, true);
     il_words_interval(text, sizeof text, step[0], step[1], step[2]);
-    put_padded(to, text, 26, true);
+    put_padded(to, text, 29, true);
     double rate = 1000.0 * (double)e->batch_size;
     il_words_number(text, sizeof text, rate / step[0], rate / step[2], rate / step[1]);
-    put_padded(to, text, 10, true);
-    il_words_number(text, sizeof text, e->median_ms, e->low_ms, e->high_ms);
     put_padded(to, text, 9, true);
+    il_words_number(text, sizeof text, e->median_ms, e->low_ms, e->high_ms);
+    put_padded(to, text, 8, true);
     (void)il_buf_puts(to, "\n");
 }
 
@@ -97,9 +98,9 @@ static void put_table(il_buf *to, const il_facts *f, bool bold)
         const char *name;
         size_t width;
         bool right;
-    } columns[] = {{"backend", 16, false},    {"model", 18, false},   {"params M", 8, true},
-                   {"prefill ms", 11, true},  {"decode ms/step (95 %)", 26, true},
-                   {"tokens/s", 10, true},    {"e2e ms", 9, true}};
+    } columns[] = {{"backend", 15, false},   {"model", 17, false},  {"params M", 9, true},
+                   {"prefill ms", 11, true}, {"decode ms/step (95 %)", 29, true},
+                   {"tokens/s", 9, true},    {"e2e ms", 8, true}};
     (void)il_buf_puts(to, bold ? "\033[1m" : "");
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         put_padded(to, columns[i].name, columns[i].width, columns[i].right);
@@ -121,35 +122,21 @@ static void put_table(il_buf *to, const il_facts *f, bool bold)
     }
 }
 
-static void put_findings(il_buf *to, const il_finding *items, size_t n, size_t most)
+/* Sentence, verdict and the file that holds the evidence; the report names its row. */
+static void put_findings(il_buf *to, const il_finding *items, size_t n, size_t most,
+                         const char *none)
 {
     for (size_t i = 0; i < n && i < most; i++) {
         char text[4096];
-        (void)snprintf(text, sizeof text, "%s [%s]", items[i].sentence, items[i].verdict);
+        (void)snprintf(text, sizeof text, "%s [%s, %.*s]", items[i].sentence, items[i].verdict,
+                       (int)strcspn(items[i].evidence, ":"), items[i].evidence);
         put_wrapped(to, "  - ", text);
     }
     if (n > most) {
         (void)il_buf_printf(to, "  … and %zu more in the report\n", n - most);
     }
     if (n == 0) {
-        (void)il_buf_puts(to, "  none\n");
-    }
-}
-
-static void put_evidence(il_buf *to, const il_findings *found)
-{
-    for (size_t i = 0; i < found->n_items && i < MOST_FINDINGS; i++) {
-        put_wrapped(to, "  - ", found->items[i].sentence);
-        char text[2048];
-        (void)snprintf(text, sizeof text, "%s; %s", found->items[i].verdict,
-                       found->items[i].evidence);
-        put_wrapped(to, "      ", text);
-    }
-    if (found->n_items > MOST_FINDINGS) {
-        (void)il_buf_printf(to, "  … and %zu more in the report\n", found->n_items - MOST_FINDINGS);
-    }
-    if (found->n_items == 0) {
-        (void)il_buf_puts(to, "  none: no law was judged and no difference exceeds the noise floor\n");
+        (void)il_buf_printf(to, "  %s\n", none);
     }
 }
 
@@ -186,9 +173,10 @@ int il_summary_print(const char *run_dir, FILE *to, il_error *err)
     bool bold = isatty(fileno(to)) == 1 && !getenv("NO_COLOR");
     put_table(&text, &facts, bold);
     put_heading(&text, "Findings", bold);
-    put_evidence(&text, &found);
+    put_findings(&text, found.items, found.n_items, MOST_FINDINGS,
+                 "none: no law was judged and no difference exceeds the noise floor");
     put_heading(&text, "What this run cannot tell", bold);
-    put_findings(&text, found.cannot, found.n_cannot, MOST_CANNOT);
+    put_findings(&text, found.cannot, found.n_cannot, MOST_CANNOT, "nothing that it knows of");
     char path[4096];
     if (il_path_join(path, sizeof path, run_dir, "report.md") == IL_OK && il_path_is_file(path)) {
         (void)il_buf_printf(&text, "\nreport: %s\n", path);

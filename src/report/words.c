@@ -141,17 +141,19 @@ static int decimals_for(double unit, int significant)
     return d < 0 ? 0 : d > 9 ? 9 : d;
 }
 
+/* Two digits of the half-width when it begins with 1 to 3.5, one beyond (the Particle Data Group's
+ * rule), and never more than four digits of the value: an interval that narrow means nothing to a
+ * reader. */
 static int number_decimals(double value, double low, double high)
 {
-    double half = (high - low) / 2.0;
-    double size = fabs(value);
-    if (isfinite(half) && half > 0.0) {
-        /* Never more than five digits: an interval that narrow means nothing to a reader. */
-        int d = decimals_for(half, 2);
-        int most = size > 0.0 ? decimals_for(size, 5) : d;
-        return d < most ? d : most;
+    double half = (high - low) / 2.0, size = fabs(value);
+    if (!isfinite(half) || !(half > 0.0)) {
+        return size > 0.0 ? decimals_for(size, isfinite(half) ? 4 : 3) : 0;
     }
-    return size > 0.0 ? decimals_for(size, isfinite(half) ? 4 : 3) : 0;
+    double lead = half / pow(10.0, floor(log10(half)));
+    int d = decimals_for(half, lead < 3.55 ? 2 : 1);
+    int most = size > 0.0 ? decimals_for(size, 4) : d;
+    return d < most ? d : most;
 }
 
 void il_words_number(char *out, size_t out_bytes, double value, double low, double high)

@@ -26,7 +26,7 @@ void il_words_markdown(il_buf *to, const char *text);
  * "." or ".." or a leading dot. Returns whether anything was changed. */
 bool il_words_file_part(char *out, size_t out_bytes, const char *text);
 
-/* value with as many decimals as give [low, high] two significant digits of half-width; without a
+/* value with the decimals that the half-width of [low, high] supports, at most four digits; without a
  * finite interval three significant digits. "-" when value is not finite. */
 void il_words_number(char *out, size_t out_bytes, double value, double low, double high);
 /* "12.3 (12.1 to 12.6)", the decimals of all three the same; without an interval the value alone. */
