@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST_ROW_BYTES = 16 << 20, MOST_FIELDS = 4096 };
 
@@ -160,9 +161,14 @@ int il_csv_open(const char *path, il_csv_reader **out, il_error *err)
         rc = il_fail(err, IL_E_NOMEM, "no memory for a reader");
         goto out;
     }
-    r->file = il_path_is_file(path) || !il_path_is_dir(path) ? fopen(path, "re") : NULL;
+    if (access(path, F_OK) == 0 && !il_path_is_file(path)) {
+        rc = il_fail(err, IL_E_DAMAGED, "the table is not a regular file");
+        il_error_where(err, "%s", path);
+        goto out;
+    }
+    r->file = fopen(path, "re");
     if (!r->file) {
-        rc = il_fail_errno(err, errno ? errno : EISDIR, "cannot open the table");
+        rc = il_fail_errno(err, errno, "cannot open the table");
         il_error_where(err, "%s", path);
         goto out;
     }
