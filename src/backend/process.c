@@ -314,7 +314,7 @@ static json_t *all_facts(json_t *of_worker, const il_wire_hello *hello)
 /* The free-form options of the entry, which the set holds as JSON text; NULL for none. */
 static int entry_options(const il__process_backend *p, json_t **out, il_error *err)
 {
-    const char *text = il_param_text(p->entry, IL_P_OPTIONS);
+    const char *text = p->entry->values[IL_P_OPTIONS].text;
     *out = NULL;
     return text ? il_json_parse(text, strlen(text), "options of the backend entry", out, err)
                 : IL_OK;
