@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { SAMPLE_NS = 10000000, MOST_STEPS = 512, WARM_STEPS = 3 };
+enum { SAMPLE_NS = 10000000, MOST_STEPS = 64, WARM_STEPS = 3 };
 
 typedef struct decode_samples {
     double *us_per_token, *gbps, *share;
