@@ -378,9 +378,9 @@ int il__driver_group(il__driver *d, uint32_t group, uint32_t block, il_error *er
     (void)snprintf(what, sizeof what, "%s  %s", p->study->backends[backend].name,
                    p->study->models[model].name);
     il__driver_tick(d, block, what, 0);
-    il_stream stream = il_stream_of((uint64_t)il_param_i64(&p->study->top, IL_P_SEED), "cells",
+    il_seeded stream = il_seeded_of((uint64_t)il_param_i64(&p->study->top, IL_P_SEED), "cells",
                                     (uint64_t)block * p->n_groups + group);
-    il_stream_shuffle(&stream, cells, n);
+    il_seeded_shuffle(&stream, cells, n);
     if (d->loaded != IL__NO_GROUP && (!keep || d->loaded != group)) {
         il__driver_unload(d);
     }
