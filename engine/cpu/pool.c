@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@ enum {
     /* A pause takes 10 to 40 ns on current x86, so a spin lasts a few tenths of a millisecond:
      * longer than the serial part between two stages, shorter than a scheduler's time slice. */
     SPIN_ROUNDS = 16384,
+    /* With more threads than CPUs a spinning one keeps another from its work. */
+    SPIN_ROUNDS_CROWDED = 32,
 };
 
 typedef struct pool_worker {
@@ -35,8 +38,12 @@ typedef struct pool_worker {
 
 struct il_pool {
     uint32_t n_threads;
+    uint32_t spin_rounds;
     uint32_t n_started; /* helpers that exist, for destruction after a failed creation */
     pool_worker *workers;
+    bool placed;       /* helpers are kept off the caller's CPU */
+    int caller_cpu;    /* the CPU they are kept off, -1 = none yet */
+    cpu_set_t allowed; /* of the creating thread */
 
     _Alignas(CACHE_LINE_BYTES) atomic_uint signal; /* counts tasks; helpers wait on it */
     il_pool_task task;
@@ -79,7 +86,7 @@ static unsigned wait_for_signal(il_pool *pool, unsigned seen)
         if (now != seen) {
             return now;
         }
-        if (spun < SPIN_ROUNDS && atomic_load_explicit(&pool->window, memory_order_relaxed)) {
+        if (spun < pool->spin_rounds && atomic_load_explicit(&pool->window, memory_order_relaxed)) {
             spun++;
             spin_pause();
             continue;
@@ -110,17 +117,36 @@ static void *helper_main(void *p)
     }
 }
 
+/* Linux under KVM takes a halted virtual CPU for one that its host has preempted and wakes a thread
+ * on the waker's CPU instead, where it waits for the very caller that waits for it: until the load
+ * balancer steps in, milliseconds later, two threads share one CPU. So parked helpers may run on
+ * any allowed CPU but the caller's. A system call a helper, only when the caller has moved. */
+static void keep_off_caller(il_pool *pool)
+{
+    int cpu = sched_getcpu();
+    if (!pool->placed || cpu == pool->caller_cpu || cpu < 0 || cpu >= CPU_SETSIZE) {
+        return;
+    }
+    cpu_set_t others = pool->allowed;
+    CPU_CLR((size_t)cpu, &others);
+    for (uint32_t i = 1; i <= pool->n_started; i++) {
+        (void)pthread_setaffinity_np(pool->workers[i].thread, sizeof others, &others);
+    }
+    pool->caller_cpu = cpu;
+}
+
 static void post_signal(il_pool *pool)
 {
     atomic_fetch_add(&pool->signal, 1);
     if (atomic_load(&pool->n_parked) != 0) {
+        keep_off_caller(pool);
         futex_wake_all(&pool->signal);
     }
 }
 
 static void wait_for_helpers(il_pool *pool)
 {
-    for (unsigned spun = 0; spun < SPIN_ROUNDS; spun++) {
+    for (unsigned spun = 0; spun < pool->spin_rounds; spun++) {
         if (atomic_load_explicit(&pool->n_pending, memory_order_acquire) == 0) {
             return;
         }
@@ -160,7 +186,7 @@ void il_pool_barrier(il_pool *pool, uint32_t worker)
         }
         return;
     }
-    for (unsigned spun = 0; spun < SPIN_ROUNDS; spun++) {
+    for (unsigned spun = 0; spun < pool->spin_rounds; spun++) {
         if (atomic_load_explicit(&pool->phase, memory_order_acquire) != phase) {
             return;
         }
@@ -199,6 +225,19 @@ uint32_t il_pool_size(const il_pool *pool)
     return pool->n_threads;
 }
 
+/* A machine too large for the plain set, or a mask that cannot be read: threads go where the system
+ * puts them. */
+static void plan_placement(il_pool *pool)
+{
+    uint32_t n_cpus = UINT32_MAX;
+    pool->caller_cpu = -1;
+    if (sched_getaffinity(0, sizeof pool->allowed, &pool->allowed) == 0) {
+        n_cpus = (uint32_t)CPU_COUNT(&pool->allowed);
+        pool->placed = n_cpus >= pool->n_threads;
+    }
+    pool->spin_rounds = pool->n_threads <= n_cpus ? SPIN_ROUNDS : SPIN_ROUNDS_CROWDED;
+}
+
 int il_pool_create(uint32_t n_threads, il_pool **out, il_error *err)
 {
     if (n_threads == 0) {
@@ -214,6 +253,7 @@ int il_pool_create(uint32_t n_threads, il_pool **out, il_error *err)
     }
     memset(pool, 0, sizeof *pool);
     pool->n_threads = n_threads;
+    plan_placement(pool);
     pool->workers = calloc(n_threads, sizeof *pool->workers);
     int rc = IL_OK;
     if (pool->workers == NULL) {

@@ -8,9 +8,11 @@
 #include "cli/verb.h"
 
 /* A row per verb, in the order of the help text. */
+<<<<<<< HEAD
 #define IL_VERB_MAP(X)                                                                             \
     X(il_verb_run)                                                                                 \
     X(il_verb_doctor)                                                                              \
+    X(il_verb_report)                                                                              \
     X(il_verb_model_list)                                                                          \
     X(il_verb_model_inspect)                                                                       \
     X(il_verb_model_logits)                                                                        \

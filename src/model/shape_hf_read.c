@@ -15,35 +15,85 @@
 
 enum { MOST_CONFIG_BYTES = 16 << 20 };
 
-static int unsupported(il_error *err, const char *key, const char *what)
+/* A chain of look-ups in one object: the first failure sticks, so that a chain needs one check. */
+typedef struct reader {
+    const json_t *obj;
+    il_error *err;
+    int rc;
+} reader;
+
+static void unsupported(reader *r, const char *key, const char *what)
 {
-    int rc = il_fail(err, IL_E_UNSUPPORTED, "\"%s\": %s", key, what);
-    il_error_hint(err, "measure this model with a backend of kind hf instead");
-    return rc;
+    if (r->rc == IL_OK) {
+        r->rc = il_fail(r->err, IL_E_UNSUPPORTED, "\"%s\": %s", key, what);
+        il_error_hint(r->err, "measure this model with a backend of kind hf instead");
+    }
 }
 
-/* Refuses a key that is there, not null and not the one value we implement. */
-static int must_be_false(const json_t *config, const char *key, const char *what, il_error *err)
+/* A size with a usual value; `need` for those without. */
+static void size(reader *r, const char *key, uint32_t *out)
 {
-    bool value = false;
-    int rc = il_json_get_bool(config, key, false, &value, err);
-    return rc == IL_OK && value ? unsupported(err, key, what) : rc;
+    if (r->rc == IL_OK) {
+        r->rc = il_json_get_u32(r->obj, key, false, out, r->err);
+    }
 }
 
-static int must_be_null(const json_t *config, const char *key, const char *what, il_error *err)
+static void need(reader *r, const char *key, uint32_t *out)
 {
-    const json_t *value = json_object_get(config, key);
-    return value && !json_is_null(value) ? unsupported(err, key, what) : IL_OK;
+    if (r->rc == IL_OK) {
+        r->rc = il_json_get_u32(r->obj, key, true, out, r->err);
+    }
 }
 
-/* A size under its key; `required` sizes have no usual value. */
-static int size_of(const json_t *config, const char *key, bool required, uint32_t *out,
-                   il_error *err)
+static void real(reader *r, const char *key, double *out)
 {
-    return il_json_get_u32(config, key, required, out, err);
+    if (r->rc == IL_OK) {
+        r->rc = il_json_get_f64(r->obj, key, false, out, r->err);
+    }
 }
 
-static int read_activation(const json_t *config, const char *key, il_shape *s, il_error *err)
+static void need_real(reader *r, const char *key, double *out)
+{
+    if (r->rc == IL_OK) {
+        r->rc = il_json_get_f64(r->obj, key, true, out, r->err);
+    }
+}
+
+static void flag(reader *r, const char *key, bool *out)
+{
+    if (r->rc == IL_OK) {
+        r->rc = il_json_get_bool(r->obj, key, false, out, r->err);
+    }
+}
+
+static const char *text(reader *r, const char *key)
+{
+    const char *found = NULL;
+    if (r->rc == IL_OK) {
+        r->rc = il_json_get_text(r->obj, key, false, &found, r->err);
+    }
+    return found;
+}
+
+/* Keys that change the arithmetic in a way the shape cannot say. */
+static void must_be(reader *r, const char *key, bool wanted, const char *what)
+{
+    bool value = wanted;
+    flag(r, key, &value);
+    if (value != wanted) {
+        unsupported(r, key, what);
+    }
+}
+
+static void must_be_null(reader *r, const char *key, const char *what)
+{
+    const json_t *value = json_object_get(r->obj, key);
+    if (value && !json_is_null(value)) {
+        unsupported(r, key, what);
+    }
+}
+
+static void activation(reader *r, const char *key, il_shape *s)
 {
     static const struct {
         const char *name;
@@ -54,503 +104,346 @@ static int read_activation(const json_t *config, const char *key, il_shape *s, i
         {"relu", IL_ACTIVATION_RELU},           {"silu", IL_ACTIVATION_SILU},
         {"swish", IL_ACTIVATION_SILU},
     };
-    const char *text = NULL;
-    int rc = il_json_get_text(config, key, false, &text, err);
-    if (rc != IL_OK || !text) {
-        return rc;
-    }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strcmp(text, names[i].name) == 0) {
+    const char *name = text(r, key);
+    for (size_t i = 0; name && i < sizeof names / sizeof *names; i++) {
+        if (strcmp(name, names[i].name) == 0) {
             s->activation = names[i].activation;
-            return IL_OK;
+            return;
         }
     }
-    return il_fail(err, IL_E_UNSUPPORTED, "\"%s\": the activation \"%.40s\" is not supported", key,
-                   text);
+    if (name) {
+        r->rc = il_fail(r->err, IL_E_UNSUPPORTED,
+                        "\"%s\": the activation \"%.40s\" is not supported", key, name);
+    }
 }
 
 /* Head size when no key gives one: the width shared evenly. */
-static int derive_heads(il_shape *s, il_error *err)
+static void derive_heads(reader *r, il_shape *s)
 {
+    if (r->rc != IL_OK) {
+        return;
+    }
     if (s->n_kv_head == 0) {
         s->n_kv_head = s->n_head;
     }
     if (s->d_head == 0 && s->n_head > 0) {
         if (s->d_model % s->n_head != 0) {
-            int rc = il_fail(err, IL_E_INVALID, "%u heads do not divide the width %u", s->n_head,
-                             s->d_model);
-            il_error_hint(err, "choose a width that is a multiple of the heads");
-            return rc;
+            r->rc = il_fail(r->err, IL_E_INVALID, "%u heads do not divide the width %u", s->n_head,
+                            s->d_model);
+            il_error_hint(r->err, "choose a width that is a multiple of the heads");
+            return;
         }
         s->d_head = s->d_model / s->n_head;
     }
     if (s->attn_scale == 0 && s->d_head > 0) {
         s->attn_scale = 1.0 / sqrt((double)s->d_head);
     }
-    return IL_OK;
 }
 
 /* --- rotary embedding ---------------------------------------------------------------------------
  */
 
-static int read_rope_scaling(const json_t *node, il_shape *s, il_error *err)
+static void rope_scaling(reader *r, il_shape *s)
 {
-    const char *type = NULL;
-    int rc = il_json_get_text(node, "rope_type", false, &type, err);
-    if (rc == IL_OK && !type) {
-        rc = il_json_get_text(node, "type", false, &type, err);
-    }
-    if (rc != IL_OK || !type || strcmp(type, "default") == 0) {
-        return rc;
+    const char *type = text(r, "rope_type");
+    type = type ? type : text(r, "type");
+    if (!type || strcmp(type, "default") == 0) {
+        return;
     }
     if (strcmp(type, "linear") == 0) {
         s->rope_scaling = IL_ROPE_LINEAR;
-        return il_json_get_f64(node, "factor", true, &s->rope_factor, err);
+        need_real(r, "factor", &s->rope_factor);
+        return;
     }
     s->rope_original_positions = s->n_positions;
     if (strcmp(type, "llama3") == 0) {
         s->rope_scaling = IL_ROPE_LLAMA3;
-        rc = il_json_get_f64(node, "factor", true, &s->rope_factor, err);
-        if (rc == IL_OK) {
-            rc = il_json_get_f64(node, "low_freq_factor", true, &s->rope_low_freq, err);
-        }
-        if (rc == IL_OK) {
-            rc = il_json_get_f64(node, "high_freq_factor", true, &s->rope_high_freq, err);
-        }
+        need_real(r, "low_freq_factor", &s->rope_low_freq);
+        need_real(r, "high_freq_factor", &s->rope_high_freq);
     } else if (strcmp(type, "yarn") == 0) {
+        static const char *const refused[] = {"attention_factor", "mscale", "mscale_all_dim"};
         s->rope_scaling = IL_ROPE_YARN;
         s->rope_beta_fast = 32;
         s->rope_beta_slow = 1;
         s->rope_truncate = true;
-        static const char *const refused[] = {"attention_factor", "mscale", "mscale_all_dim"};
-        rc = il_json_get_f64(node, "factor", true, &s->rope_factor, err);
-        for (size_t i = 0; rc == IL_OK && i < sizeof refused / sizeof *refused; i++) {
-            rc = must_be_null(node, refused[i], "yarn is supported with its default scale only",
-                              err);
+        for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+            must_be_null(r, refused[i], "yarn is supported with its default scale only");
         }
-        if (rc == IL_OK) {
-            rc = il_json_get_f64(node, "beta_fast", false, &s->rope_beta_fast, err);
-        }
-        if (rc == IL_OK) {
-            rc = il_json_get_f64(node, "beta_slow", false, &s->rope_beta_slow, err);
-        }
-        if (rc == IL_OK) {
-            rc = il_json_get_bool(node, "truncate", false, &s->rope_truncate, err);
-        }
+        real(r, "beta_fast", &s->rope_beta_fast);
+        real(r, "beta_slow", &s->rope_beta_slow);
+        flag(r, "truncate", &s->rope_truncate);
     } else {
-        rc = il_fail(err, IL_E_UNSUPPORTED, "rope scaling \"%.40s\" is not supported", type);
-        il_error_hint(err, "supported are default, linear, llama3 and yarn");
+        r->rc = il_fail(r->err, IL_E_UNSUPPORTED, "rope scaling \"%.40s\" is not supported", type);
+        il_error_hint(r->err, "supported are default, linear, llama3 and yarn");
     }
-    if (rc == IL_OK) {
-        rc = il_json_get_f64(node, "original_max_position_embeddings", false,
-                             &s->rope_original_positions, err);
-    }
-    return rc;
+    need_real(r, "factor", &s->rope_factor);
+    real(r, "original_max_position_embeddings", &s->rope_original_positions);
 }
 
 /* Both spellings: rope_theta and rope_scaling at the top, or all of it in rope_parameters, there
  * perhaps one object per kind of layer. */
-static int read_rope(const json_t *config, const char *theta_key, il_shape *s, il_error *err)
+static void rope(reader *r, const char *theta_key, il_shape *s)
 {
-    int rc = il_json_get_f64(config, theta_key, false, &s->rope_theta, err);
-    const json_t *node = json_object_get(config, "rope_scaling");
-    const json_t *parameters = json_object_get(config, "rope_parameters");
+    real(r, theta_key, &s->rope_theta);
+    const json_t *node = json_object_get(r->obj, "rope_scaling");
+    const json_t *parameters = json_object_get(r->obj, "rope_parameters");
     if (json_is_object(parameters)) {
         const json_t *full = json_object_get(parameters, "full_attention");
-        const json_t *sliding = json_object_get(parameters, "sliding_attention");
+        reader sliding = {json_object_get(parameters, "sliding_attention"), r->err, r->rc};
+        real(&sliding, "rope_theta", &s->rope_theta_local);
+        r->rc = sliding.rc;
         node = full ? full : parameters;
-        if (rc == IL_OK && json_is_object(sliding)) {
-            rc = il_json_get_f64(sliding, "rope_theta", false, &s->rope_theta_local, err);
-        }
-        if (rc == IL_OK) {
-            rc = il_json_get_f64(node, "rope_theta", false, &s->rope_theta, err);
-        }
     }
-    if (rc == IL_OK && json_is_object(node)) {
-        rc = read_rope_scaling(node, s, err);
+    if (json_is_object(node)) {
+        reader in = {node, r->err, r->rc};
+        real(&in, "rope_theta", &s->rope_theta);
+        rope_scaling(&in, s);
+        r->rc = in.rc;
     }
-    return rc;
-}
-
-static uint32_t fraction_of_head(uint32_t d_head, double fraction)
-{
-    return fraction > 0 && fraction <= 1 ? (uint32_t)(d_head * fraction) : 0;
 }
 
 /* --- sliding windows ----------------------------------------------------------------------------
  */
 
 /* layer_types as a period; the list is authoritative where there is one. */
-static int read_layer_types(const json_t *config, il_shape *s, il_error *err)
+static void layer_types(reader *r, il_shape *s)
 {
-    const json_t *types = json_object_get(config, "layer_types");
-    if (!types || json_is_null(types)) {
-        return IL_OK;
+    const json_t *types = json_object_get(r->obj, "layer_types");
+    if (r->rc != IL_OK || !types || json_is_null(types)) {
+        return;
     }
     if (!json_is_array(types) || json_array_size(types) != s->n_layer) {
-        return il_fail(err, IL_E_INVALID, "\"layer_types\" must be a list of %u entries",
-                       s->n_layer);
+        r->rc = il_fail(r->err, IL_E_INVALID, "\"layer_types\" must be a list of %u entries",
+                        s->n_layer);
+        return;
     }
     uint32_t first_full = 0, n_full = 0;
+    bool periodic = true;
     for (uint32_t i = 0; i < s->n_layer; i++) {
         const char *type = json_string_value(json_array_get(types, i));
-        if (!type ||
-            (strcmp(type, "full_attention") != 0 && strcmp(type, "sliding_attention") != 0)) {
-            return unsupported(err, "layer_types", "only full_attention and sliding_attention");
+        bool full = type && strcmp(type, "full_attention") == 0;
+        if (!full && (!type || strcmp(type, "sliding_attention") != 0)) {
+            unsupported(r, "layer_types", "only full_attention and sliding_attention");
+            return;
         }
-        if (type[0] == 'f') {
-            n_full++;
-            first_full = first_full ? first_full : i + 1;
-            if ((i + 1) % first_full != 0) {
-                return unsupported(err, "layer_types", "full layers must come at a fixed period");
-            }
-        }
+        first_full = full && !first_full ? i + 1 : first_full;
+        n_full += full;
+        periodic = periodic && (!full || (i + 1) % first_full == 0);
     }
     if (n_full == s->n_layer) {
         s->sliding_window = s->sliding_period = 0;
-        return IL_OK;
+        return;
+    }
+    if (!periodic || (first_full && n_full != s->n_layer / first_full)) {
+        unsupported(r, "layer_types", "full layers must come at a fixed period");
     }
     s->sliding_period = first_full; /* 0: every layer slides */
-    if (first_full && n_full != s->n_layer / first_full) {
-        return unsupported(err, "layer_types", "full layers must come at a fixed period");
-    }
-    return IL_OK;
 }
 
 /* Qwen: a window that counts only when a second key switches it on, from a given layer upwards. */
-static int read_optional_window(const json_t *config, il_shape *s, il_error *err)
+static void optional_window(reader *r, il_shape *s)
 {
     bool use = false;
     uint32_t window = 4096, from_layer = 28;
-    int rc = il_json_get_bool(config, "use_sliding_window", false, &use, err);
-    if (rc == IL_OK && use) {
-        rc = size_of(config, "sliding_window", false, &window, err);
+    flag(r, "use_sliding_window", &use);
+    if (!use) {
+        return;
     }
-    if (rc == IL_OK && use) {
-        rc = size_of(config, "max_window_layers", false, &from_layer, err);
+    size(r, "sliding_window", &window);
+    size(r, "max_window_layers", &from_layer);
+    if (from_layer == 0) {
+        s->sliding_window = window;
+    } else if (from_layer < s->n_layer) {
+        unsupported(r, "max_window_layers", "windows in the upper layers only");
     }
-    if (rc != IL_OK || !use || from_layer >= s->n_layer) {
-        return rc;
-    }
-    if (from_layer > 0) {
-        return unsupported(err, "max_window_layers", "windows in the upper layers only");
-    }
-    s->sliding_window = window;
-    return IL_OK;
 }
 
-static int read_window(const json_t *config, il_shape *s, il_error *err)
+static void window(reader *r, il_shape *s)
 {
-    const json_t *window = json_object_get(config, "sliding_window");
-    if (json_is_null(window) && window) {
+    const json_t *value = json_object_get(r->obj, "sliding_window");
+    if (value && json_is_null(value)) {
         s->sliding_window = s->sliding_period = 0;
-        return IL_OK;
+        return;
     }
-    int rc = size_of(config, "sliding_window", false, &s->sliding_window, err);
-    if (rc == IL_OK) {
-        rc = read_layer_types(config, s, err);
-    }
-    return rc;
+    size(r, "sliding_window", &s->sliding_window);
+    layer_types(r, s);
 }
 
 /* --- families -----------------------------------------------------------------------------------
  */
 
-static int read_gpt2(const json_t *config, il_shape *s, il_error *err)
+static void read_gpt2(reader *r, il_shape *s)
 {
     bool scaled = true;
-    int rc = size_of(config, "n_layer", true, &s->n_layer, err);
-    if (rc == IL_OK) {
-        rc = size_of(config, "n_embd", true, &s->d_model, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "n_head", true, &s->n_head, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "n_inner", false, &s->d_ff, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "n_positions", false, &s->n_positions, err);
-    }
-    if (rc == IL_OK) {
-        rc = il_json_get_f64(config, "layer_norm_epsilon", false, &s->norm_eps, err);
-    }
-    if (rc == IL_OK) {
-        rc = read_activation(config, "activation_function", s, err);
-    }
-    if (rc == IL_OK) {
-        rc = il_json_get_bool(config, "scale_attn_weights", false, &scaled, err);
-    }
-    if (rc == IL_OK) {
-        rc = must_be_false(config, "scale_attn_by_inverse_layer_idx",
-                           "attention scaled by layer is not supported", err);
-    }
-    if (rc == IL_OK) {
-        rc = must_be_false(config, "add_cross_attention", "cross-attention is not supported", err);
-    }
-    if (rc == IL_OK && s->d_ff == 0) {
+    need(r, "n_layer", &s->n_layer);
+    need(r, "n_embd", &s->d_model);
+    need(r, "n_head", &s->n_head);
+    size(r, "n_inner", &s->d_ff);
+    size(r, "n_positions", &s->n_positions);
+    real(r, "layer_norm_epsilon", &s->norm_eps);
+    activation(r, "activation_function", s);
+    flag(r, "scale_attn_weights", &scaled);
+    must_be(r, "scale_attn_by_inverse_layer_idx", false, "attention scaled by layer");
+    must_be(r, "add_cross_attention", false, "cross-attention");
+    if (s->d_ff == 0) {
         s->d_ff = s->d_model <= INT32_MAX / 4 ? 4 * s->d_model : INT32_MAX;
     }
-    if (rc == IL_OK && !scaled) {
+    if (!scaled) {
         s->attn_scale = 1;
     }
-    return rc == IL_OK ? derive_heads(s, err) : rc;
+    derive_heads(r, s);
 }
 
-static int read_opt(const json_t *config, il_shape *s, il_error *err)
+static void read_opt(reader *r, il_shape *s)
 {
-    int rc = size_of(config, "num_hidden_layers", true, &s->n_layer, err);
-    bool pre_norm = true, bias = true, affine = true;
-    if (rc == IL_OK) {
-        rc = size_of(config, "hidden_size", true, &s->d_model, err);
-    }
+    need(r, "num_hidden_layers", &s->n_layer);
+    need(r, "hidden_size", &s->d_model);
+    need(r, "num_attention_heads", &s->n_head);
+    need(r, "ffn_dim", &s->d_ff);
+    size(r, "max_position_embeddings", &s->n_positions);
+    activation(r, "activation_function", s);
+    flag(r, "enable_bias", &s->bias_qkv);
+    s->bias_attn_out = s->bias_ffn = s->bias_qkv;
+    must_be(r, "do_layer_norm_before", true, "norms after the residual (OPT-350m)");
+    must_be(r, "layer_norm_elementwise_affine", true, "norms without weights");
+    must_be(r, "_remove_final_layer_norm", false, "a model without final norm");
     uint32_t embed = s->d_model;
-    if (rc == IL_OK) {
-        rc = size_of(config, "num_attention_heads", true, &s->n_head, err);
+    size(r, "word_embed_proj_dim", &embed);
+    if (embed != s->d_model) {
+        unsupported(r, "word_embed_proj_dim", "embeddings projected to the width");
     }
-    if (rc == IL_OK) {
-        rc = size_of(config, "ffn_dim", true, &s->d_ff, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "max_position_embeddings", false, &s->n_positions, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "word_embed_proj_dim", false, &embed, err);
-    }
-    if (rc == IL_OK) {
-        rc = read_activation(config, "activation_function", s, err);
-    }
-    if (rc == IL_OK) {
-        rc = il_json_get_bool(config, "do_layer_norm_before", false, &pre_norm, err);
-    }
-    if (rc == IL_OK) {
-        rc = il_json_get_bool(config, "enable_bias", false, &bias, err);
-    }
-    if (rc == IL_OK) {
-        rc = il_json_get_bool(config, "layer_norm_elementwise_affine", false, &affine, err);
-    }
-    if (rc == IL_OK) {
-        rc = must_be_false(config, "_remove_final_layer_norm", "the final norm is needed", err);
-    }
-    if (rc == IL_OK && embed != s->d_model) {
-        rc = unsupported(err, "word_embed_proj_dim", "projected embeddings are not supported");
-    }
-    if (rc == IL_OK && !pre_norm) {
-        rc = unsupported(err, "do_layer_norm_before", "norms after the residual (OPT-350m)");
-    }
-    if (rc == IL_OK && !affine) {
-        rc = unsupported(err, "layer_norm_elementwise_affine", "norms without weights");
-    }
-    s->bias_qkv = s->bias_attn_out = s->bias_ffn = bias;
-    return rc == IL_OK ? derive_heads(s, err) : rc;
+    derive_heads(r, s);
 }
 
-static int read_neox(const json_t *config, il_shape *s, il_error *err)
+static void read_neox(reader *r, il_shape *s)
 {
     double rotary = 0.25;
-    int rc = size_of(config, "num_hidden_layers", true, &s->n_layer, err);
-    if (rc == IL_OK) {
-        rc = size_of(config, "hidden_size", true, &s->d_model, err);
+    need(r, "num_hidden_layers", &s->n_layer);
+    need(r, "hidden_size", &s->d_model);
+    need(r, "num_attention_heads", &s->n_head);
+    need(r, "intermediate_size", &s->d_ff);
+    size(r, "max_position_embeddings", &s->n_positions);
+    real(r, "layer_norm_eps", &s->norm_eps);
+    activation(r, "hidden_act", s);
+    flag(r, "use_parallel_residual", &s->parallel_residual);
+    flag(r, "attention_bias", &s->bias_qkv);
+    s->bias_attn_out = s->bias_qkv;
+    rope(r, "rotary_emb_base", s);
+    real(r, "rotary_pct", &rotary);
+    reader parameters = {json_object_get(r->obj, "rope_parameters"), r->err, r->rc};
+    real(&parameters, "partial_rotary_factor", &rotary);
+    r->rc = parameters.rc;
+    derive_heads(r, s);
+    s->rope_dims = rotary > 0 && rotary <= 1 ? (uint32_t)(s->d_head * rotary) : 0;
+}
+
+static void read_experts(reader *r, il_shape *s)
+{
+    bool local = s->arch == IL_ARCH_MIXTRAL || s->arch == IL_ARCH_GPT_OSS;
+    size(r, local ? "num_local_experts" : "num_experts", &s->n_expert);
+    size(r, "num_experts_per_tok", &s->n_expert_used);
+    if (!local) {
+        flag(r, "norm_topk_prob", &s->norm_topk);
     }
-    if (rc == IL_OK) {
-        rc = size_of(config, "num_attention_heads", true, &s->n_head, err);
+    if (s->arch == IL_ARCH_OLMOE) {
+        must_be_null(r, "clip_qkv", "clipped queries, keys and values");
     }
-    if (rc == IL_OK) {
-        rc = size_of(config, "intermediate_size", true, &s->d_ff, err);
+    if (s->arch == IL_ARCH_QWEN3_MOE) {
+        uint32_t step = 1;
+        size(r, "decoder_sparse_step", &step);
+        if (step != 1 || json_array_size(json_object_get(r->obj, "mlp_only_layers")) > 0) {
+            unsupported(r, "decoder_sparse_step", "dense layers between layers of experts");
+        }
     }
-    if (rc == IL_OK) {
-        rc = size_of(config, "max_position_embeddings", false, &s->n_positions, err);
+}
+
+static void read_gemma3(reader *r, il_shape *s)
+{
+    double scalar = 256;
+    real(r, "query_pre_attn_scalar", &scalar);
+    real(r, "rope_local_base_freq", &s->rope_theta_local);
+    size(r, "sliding_window_pattern", &s->sliding_period);
+    size(r, "_sliding_window_pattern", &s->sliding_period);
+    must_be_null(r, "attn_logit_softcapping", "capped logits");
+    must_be_null(r, "final_logit_softcapping", "capped logits");
+    if (r->rc == IL_OK && !(scalar > 0)) {
+        r->rc = il_fail(r->err, IL_E_INVALID, "\"query_pre_attn_scalar\" must be positive");
+        return;
     }
-    if (rc == IL_OK) {
-        rc = il_json_get_f64(config, "layer_norm_eps", false, &s->norm_eps, err);
-    }
-    if (rc == IL_OK) {
-        rc = read_activation(config, "hidden_act", s, err);
-    }
-    if (rc == IL_OK) {
-        rc = il_json_get_bool(config, "use_parallel_residual", false, &s->parallel_residual, err);
-    }
-    if (rc == IL_OK) {
-        rc = il_json_get_bool(config, "attention_bias", false, &s->bias_qkv, err);
-        s->bias_attn_out = s->bias_qkv;
-    }
-    if (rc == IL_OK) {
-        rc = read_rope(config, "rotary_emb_base", s, err);
-    }
-    if (rc == IL_OK) {
-        rc = il_json_get_f64(config, "rotary_pct", false, &rotary, err);
-    }
-    const json_t *parameters = json_object_get(config, "rope_parameters");
-    if (rc == IL_OK && json_is_object(parameters)) {
-        rc = il_json_get_f64(parameters, "partial_rotary_factor", false, &rotary, err);
-    }
-    if (rc == IL_OK) {
-        rc = derive_heads(s, err);
-    }
-    s->rope_dims = fraction_of_head(s->d_head, rotary);
-    return rc;
+    s->attn_scale = 1.0 / sqrt(scalar);
+    s->embed_scale = sqrt((double)s->d_model);
 }
 
 /* The keys every family after Llama shares. */
-static int read_llama_keys(const json_t *config, il_shape *s, il_error *err)
+static void read_llama_keys(reader *r, il_shape *s)
 {
-    const char *ff_key =
-        s->arch == IL_ARCH_QWEN3_MOE ? "moe_intermediate_size" : "intermediate_size";
-    int rc = size_of(config, "num_hidden_layers", true, &s->n_layer, err);
-    if (rc == IL_OK) {
-        rc = size_of(config, "hidden_size", true, &s->d_model, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "num_attention_heads", true, &s->n_head, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "num_key_value_heads", false, &s->n_kv_head, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "head_dim", false, &s->d_head, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, ff_key, true, &s->d_ff, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "max_position_embeddings", false, &s->n_positions, err);
-    }
-    if (rc == IL_OK) {
-        rc = il_json_get_f64(config, "rms_norm_eps", false, &s->norm_eps, err);
-    }
-    if (rc == IL_OK) {
-        rc = read_activation(config, s->arch == IL_ARCH_GEMMA3 ? "hidden_activation" : "hidden_act",
-                             s, err);
-    }
-    if (rc == IL_OK) {
-        rc = read_rope(config, "rope_theta", s, err);
-    }
-    return rc;
-}
-
-static int read_biases(const json_t *config, il_shape *s, il_error *err)
-{
-    int rc = IL_OK;
+    need(r, "num_hidden_layers", &s->n_layer);
+    need(r, "hidden_size", &s->d_model);
+    need(r, "num_attention_heads", &s->n_head);
+    size(r, "num_key_value_heads", &s->n_kv_head);
+    size(r, "head_dim", &s->d_head);
+    need(r, s->arch == IL_ARCH_QWEN3_MOE ? "moe_intermediate_size" : "intermediate_size", &s->d_ff);
+    size(r, "max_position_embeddings", &s->n_positions);
+    real(r, "rms_norm_eps", &s->norm_eps);
+    activation(r, s->arch == IL_ARCH_GEMMA3 ? "hidden_activation" : "hidden_act", s);
+    rope(r, "rope_theta", s);
     if (s->arch != IL_ARCH_QWEN2 && s->arch != IL_ARCH_MISTRAL && s->arch != IL_ARCH_MIXTRAL) {
-        bool bias = s->bias_attn_out;
-        rc = il_json_get_bool(config, "attention_bias", false, &bias, err);
-        s->bias_qkv = s->bias_attn_out = bias;
+        flag(r, "attention_bias", &s->bias_qkv);
+        s->bias_attn_out = s->bias_qkv;
     }
-    if (rc == IL_OK && s->arch == IL_ARCH_LLAMA) {
-        rc = il_json_get_bool(config, "mlp_bias", false, &s->bias_ffn, err);
+    if (s->arch == IL_ARCH_LLAMA) {
+        flag(r, "mlp_bias", &s->bias_ffn);
     }
-    return rc;
 }
 
-static int read_experts(const json_t *config, il_shape *s, il_error *err)
+static void read_llama_like(reader *r, il_shape *s)
 {
-    if (s->n_expert == 0) {
-        return IL_OK;
+    read_llama_keys(r, s);
+    if (s->n_expert > 0) {
+        read_experts(r, s);
     }
-    bool local = s->arch == IL_ARCH_MIXTRAL || s->arch == IL_ARCH_GPT_OSS;
-    int rc = size_of(config, local ? "num_local_experts" : "num_experts", false, &s->n_expert, err);
-    if (rc == IL_OK) {
-        rc = size_of(config, "num_experts_per_tok", false, &s->n_expert_used, err);
+    if (s->arch == IL_ARCH_GEMMA3) {
+        read_gemma3(r, s);
     }
-    if (rc == IL_OK && !local) {
-        rc = il_json_get_bool(config, "norm_topk_prob", false, &s->norm_topk, err);
-    }
-    if (rc == IL_OK && s->arch == IL_ARCH_OLMOE) {
-        rc = must_be_null(config, "clip_qkv", "clipped queries are not supported", err);
-    }
-    if (rc == IL_OK && s->arch == IL_ARCH_QWEN3_MOE) {
-        uint32_t step = 1;
-        rc = size_of(config, "decoder_sparse_step", false, &step, err);
-        if (rc == IL_OK &&
-            (step != 1 || json_array_size(json_object_get(config, "mlp_only_layers")) > 0)) {
-            rc = unsupported(err, "decoder_sparse_step", "dense layers between layers of experts");
-        }
-    }
-    return rc;
-}
-
-static int read_gemma3(const json_t *config, il_shape *s, il_error *err)
-{
-    double scalar = 256;
-    int rc = il_json_get_f64(config, "query_pre_attn_scalar", false, &scalar, err);
-    if (rc == IL_OK) {
-        rc = il_json_get_f64(config, "rope_local_base_freq", false, &s->rope_theta_local, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "sliding_window_pattern", false, &s->sliding_period, err);
-    }
-    if (rc == IL_OK) {
-        rc = size_of(config, "_sliding_window_pattern", false, &s->sliding_period, err);
-    }
-    if (rc == IL_OK) {
-        rc = must_be_null(config, "attn_logit_softcapping", "capped logits", err);
-    }
-    if (rc == IL_OK) {
-        rc = must_be_null(config, "final_logit_softcapping", "capped logits", err);
-    }
-    if (rc == IL_OK && !(scalar > 0)) {
-        rc = il_fail(err, IL_E_INVALID, "\"query_pre_attn_scalar\" must be positive");
-    }
-    if (rc == IL_OK) {
-        s->attn_scale = 1.0 / sqrt(scalar);
-        s->embed_scale = sqrt((double)s->d_model);
-    }
-    return rc;
-}
-
-static int read_llama_like(const json_t *config, il_shape *s, il_error *err)
-{
-    int rc = read_llama_keys(config, s, err);
-    if (rc == IL_OK) {
-        rc = read_biases(config, s, err);
-    }
-    if (rc == IL_OK) {
-        rc = read_experts(config, s, err);
-    }
-    if (rc == IL_OK && s->arch == IL_ARCH_GEMMA3) {
-        rc = read_gemma3(config, s, err);
-    }
-    if (rc == IL_OK) {
-        rc = derive_heads(s, err);
-    }
+    derive_heads(r, s);
     s->rope_dims = s->d_head;
-    if (rc != IL_OK) {
-        return rc;
-    }
     switch (s->arch) {
     case IL_ARCH_MISTRAL:
     case IL_ARCH_MIXTRAL:
     case IL_ARCH_GEMMA3:
     case IL_ARCH_GPT_OSS:
-        return read_window(config, s, err);
+        window(r, s);
+        break;
     case IL_ARCH_QWEN2:
     case IL_ARCH_QWEN3:
     case IL_ARCH_QWEN3_MOE:
-        return read_optional_window(config, s, err);
+        optional_window(r, s);
+        break;
     default:
-        return IL_OK;
+        break;
     }
 }
 
 static int read_family(const json_t *config, il_shape *s, il_error *err)
 {
-    int rc = size_of(config, "vocab_size", false, &s->vocab_size, err);
-    if (rc == IL_OK) {
-        rc = il_json_get_bool(config, "tie_word_embeddings", false, &s->tied, err);
-    }
-    if (rc != IL_OK) {
-        return rc;
-    }
+    reader r = {config, err, IL_OK};
+    size(&r, "vocab_size", &s->vocab_size);
+    flag(&r, "tie_word_embeddings", &s->tied);
     switch (s->arch) {
     case IL_ARCH_GPT2:
-        return read_gpt2(config, s, err);
+        read_gpt2(&r, s);
+        break;
     case IL_ARCH_GPT_NEOX:
-        return read_neox(config, s, err);
+        read_neox(&r, s);
+        break;
     case IL_ARCH_OPT:
-        return read_opt(config, s, err);
+        read_opt(&r, s);
+        break;
     default:
-        return read_llama_like(config, s, err);
+        read_llama_like(&r, s);
+        break;
     }
+    return r.rc;
 }
 
 int il_shape_from_hf_config(const json_t *config, const char *origin, il_shape *out, il_error *err)

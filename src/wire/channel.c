@@ -2,6 +2,7 @@
 #include "wire/channel.h"
 
 #include "base/json.h"
+#include "os/clock.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,18 +10,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BLOCK_BYTES = 65536, SHOWN_BYTES = 60 };
-
-/* This layer stands on base alone, hence its own reading of the one clock. */
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 void il_wire_channel_init(il_wire_channel *channel, int in_fd, int out_fd, int watch_fd,
                           const char *peer)
@@ -45,7 +37,7 @@ static int wait_for(const il_wire_channel *channel, int fd, short events, int64_
     for (;;) {
         int timeout_ms = -1;
         if (deadline_ns != IL_WIRE_NO_DEADLINE) {
-            int64_t left_ns = deadline_ns - now_ns();
+            int64_t left_ns = deadline_ns - il_clock_ns();
             int64_t left_ms = left_ns <= 0 ? 0 : left_ns / 1000000 + 1;
             timeout_ms = left_ms > 1000000 ? 1000000 : (int)left_ms;
         }
@@ -54,7 +46,7 @@ static int wait_for(const il_wire_channel *channel, int fd, short events, int64_
             *died = fds[0].revents == 0;
             return IL_OK;
         }
-        if (n == 0 && now_ns() >= deadline_ns) {
+        if (n == 0 && il_clock_ns() >= deadline_ns) {
             return il_fail(err, IL_E_TIMEOUT, "%s did not %s in time", channel->peer,
                            events == POLLIN ? "answer" : "take the message");
         }

@@ -10,6 +10,7 @@
 #include "model/checkpoint.h"
 #include "model/make.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #define CONFIG                                                                                     \
@@ -330,12 +331,62 @@ static void test_old_gpt2(void **state)
     remove_dir(dir);
 }
 
+/* Random damage to a header, or to config.json, is accepted or refused, never a crash or a read
+ * outside the file (the sanitizers watch). */
+static void test_random_damage(void **state)
+{
+    (void)state;
+    char base[512], dir[600], path[800];
+    il_error err = {0};
+    (void)snprintf(base, sizeof base, "%s", check_scratch_dir("damage"));
+    (void)snprintf(dir, sizeof dir, "%s/m", base);
+    make_model(dir, GPT2, 0);
+    uint64_t random = (uint64_t)time(NULL) | 1;
+    print_message("seed %llu\n", (unsigned long long)random);
+    static const char *const names[] = {"model.safetensors", "config.json"};
+    for (int f = 0; f < 2; f++) {
+        il_buf good;
+        il_buf_init(&good, 1 << 20);
+        (void)snprintf(path, sizeof path, "%s/%s", dir, names[f]);
+        check_ok(il_file_read(path, &good, &err), &err);
+        size_t n = f == 0 ? 8u + (uint8_t)good.data[0] + 256u * (uint8_t)good.data[1] : good.len;
+        FILE *file = fopen(path, "r+b");
+        assert_non_null(file);
+        int n_refused = 0;
+        for (int round = 0; round < 300; round++) {
+            size_t at = 0;
+            for (int k = 0; k <= round % 3; k++) {
+                random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+                at = (size_t)(random >> 20) % n;
+                char byte = round % 2 ? (char)(random & 0xFF) : "0123456789,:[]{}\""[random % 17];
+                assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+                assert_int_equal(fputc(byte, file), (unsigned char)byte);
+            }
+            assert_int_equal(fflush(file), 0);
+            il_checkpoint *ckpt = NULL;
+            int rc = il_checkpoint_open(dir, &ckpt, &err);
+            n_refused += rc != IL_OK;
+            assert_int_equal(rc == IL_OK, ckpt != NULL);
+            il_checkpoint_close(ckpt);
+            assert_int_equal(fseek(file, 0, SEEK_SET), 0);
+            assert_int_equal(fwrite(good.data, 1, n, file), n);
+            assert_int_equal(fflush(file), 0);
+        }
+        assert_true(n_refused > 150);
+        (void)fclose(file);
+        il_checkpoint *ckpt = NULL;
+        check_ok(il_checkpoint_open(dir, &ckpt, &err), &err);
+        il_checkpoint_close(ckpt);
+        il_buf_free(&good);
+    }
+    remove_dir(base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_broken_headers),
-        cmocka_unit_test(test_wrong_model),
-        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_random_damage), cmocka_unit_test(test_broken_headers),
+        cmocka_unit_test(test_wrong_model),   cmocka_unit_test(test_shards),
         cmocka_unit_test(test_old_gpt2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

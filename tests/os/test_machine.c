@@ -208,8 +208,15 @@ static void damaged_files_never_crash(void **state)
         "/proc/4242/stat",
         "/proc/4242/task/4242/status",
     };
+    char *root = fixture_unpack("laptop");
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        char *root = fixture_unpack("laptop");
+        char kept[16384], full[1024];
+        (void)snprintf(full, sizeof full, "%s%s", root, paths[i]);
+        FILE *in = fopen(full, "rb");
+        size_t n_kept = in ? fread(kept, 1, sizeof kept, in) : 0;
+        if (in) {
+            (void)fclose(in);
+        }
         for (size_t k = 0; k < sizeof damage / sizeof damage[0]; k++) {
             il_machine m;
             il_state before, after;
@@ -231,8 +238,13 @@ static void damaged_files_never_crash(void **state)
             json_decref(d);
             (void)il_machine_spoilers(&m, 0, s, 32);
         }
-        fixture_drop(root);
+        if (in) {
+            fixture_put_bytes(root, paths[i], kept, n_kept);
+        } else {
+            assert_int_equal(unlink(full), 0);
+        }
     }
+    fixture_drop(root);
 }
 
 static void nothing_to_read_is_an_error(void **state)
@@ -266,6 +278,8 @@ static void this_machine_is_sane(void **state)
 
 int main(void)
 {
+    /* hwloc's plugins look for GPUs: slow, and no part of this. */
+    (void)setenv("HWLOC_PLUGINS_PATH", "/nonexistent", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(laptop_reads_exactly),
         cmocka_unit_test(vm_reads_exactly),

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/verb.h"
+
+#include "base/log.h"
+#include "report/plots.h"
+#include "report/report.h"
+#include "report/summary.h"
+
+#include <stdio.h>
+
+/* Whatever of the run's artifacts is missing or unreadable is damage to the caller (exit 4); only a
+ * directory that is not there at all is a bad command line. */
+static int run_report(const il_param_set *flags, char *const *words, unsigned n_words)
+{
+    (void)flags; /* --format: md is the only format, checked by the parameter table */
+    (void)n_words;
+    il_error err = {0};
+    int rc = il_plots_write(words[0], &err);
+    if (rc == IL_E_CRASHED || rc == IL_E_TIMEOUT) {
+        il_log_error(&err); /* a broken gnuplot costs the pictures, not the report */
+        rc = IL_OK;
+    }
+    rc = rc == IL_OK ? il_report_write(words[0], &err) : rc;
+    rc = rc == IL_OK ? il_summary_print(words[0], stdout, &err) : rc;
+    if (rc != IL_OK) {
+        il_log_error(&err);
+    }
+    return il_exit_from_code(rc);
+}
+
+const il_verb il_verb_report = {
+    .name = "report",
+    .arguments = "RUN",
+    .summary = "report.md, plots and a summary from a run's artifacts",
+    .details = "Reads manifest.json, metrics.csv and analysis/ of the run directory RUN and writes\n"
+               "report.md, analysis/medians.csv and analysis/plots/ there. The summary goes to\n"
+               "stdout. \"inferlaw analyze RUN\" makes the tables that are read here.",
+    .scope = IL_SCOPE_REPORT,
+    .least_words = 1,
+    .most_words = 1,
+    .run = run_report,
+};

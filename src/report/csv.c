@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "report/csv.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_ROW_BYTES = 16 << 20, MOST_FIELDS = 4096 };
+
+struct il_csv_reader {
+    FILE *file;
+    char *path;
+    uint64_t line;
+    il_buf row;      /* fields of the current row, each ended by NUL */
+    size_t *starts;  /* of the fields in row */
+    size_t n_fields; /* of the current row */
+    size_t n_columns;
+    char **columns;
+};
+
+static int damaged(const il_csv_reader *r, il_error *err, const char *what)
+{
+    int rc = il_fail(err, IL_E_DAMAGED, "%s", what);
+    il_error_where(err, "%s:%llu", r->path, (unsigned long long)r->line);
+    il_error_hint(err, "rebuild it with \"inferlaw analyze\" on the run directory");
+    return rc;
+}
+
+static int field_begin(il_csv_reader *r, il_error *err)
+{
+    if (r->n_fields == MOST_FIELDS) {
+        return damaged(r, err, "a row has more than 4096 fields");
+    }
+    r->starts[r->n_fields++] = r->row.len;
+    return IL_OK;
+}
+
+/* One field; *end receives the byte that ended it: ',', '\n' or EOF. */
+static int field_read(il_csv_reader *r, int first, int *end, il_error *err)
+{
+    int c = first;
+    bool quoted = c == '"';
+    if (quoted) {
+        c = getc_unlocked(r->file);
+    }
+    for (;; c = getc_unlocked(r->file)) {
+        if (c == EOF && quoted) {
+            return damaged(r, err, "a quoted field never ends");
+        }
+        if (c == '\n') {
+            r->line++;
+        }
+        if (quoted && c == '"') {
+            c = getc_unlocked(r->file);
+            if (c != '"') {
+                break;
+            }
+        } else if (!quoted && (c == EOF || c == ',' || c == '\n')) {
+            break;
+        }
+        if (c == '\0') {
+            return damaged(r, err, "a NUL byte in a text file");
+        }
+        char byte = (char)c;
+        if (il_buf_append(&r->row, &byte, 1) != IL_OK) {
+            return damaged(r, err, "a row is longer than 16 MiB, or memory is out");
+        }
+    }
+    if (c == '\r' && quoted) { /* CRLF right after a closing quote */
+        c = getc_unlocked(r->file);
+    }
+    if (quoted && c == '\n') {
+        r->line++;
+    }
+    if (c != ',' && c != '\n' && c != EOF) {
+        return damaged(r, err, "text after a closing quote");
+    }
+    /* CRLF after a bare field */
+    if (!quoted && c != ',' && r->row.len > r->starts[r->n_fields - 1] &&
+        r->row.data[r->row.len - 1] == '\r') {
+        r->row.len--;
+    }
+    *end = c;
+    return il_buf_append(&r->row, "", 1) == IL_OK ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory");
+}
+
+/* Reads one row into row/starts; *more false at the end of the file. */
+static int row_read(il_csv_reader *r, bool *more, il_error *err)
+{
+    il_buf_clear(&r->row);
+    r->n_fields = 0;
+    int c = getc_unlocked(r->file);
+    if (c == EOF) {
+        *more = false;
+        if (ferror(r->file)) {
+            return damaged(r, err, "the file cannot be read to its end");
+        }
+        return IL_OK;
+    }
+    *more = true;
+    for (;;) {
+        int end = EOF;
+        int rc = field_begin(r, err);
+        if (rc == IL_OK) {
+            rc = field_read(r, c, &end, err);
+        }
+        if (rc != IL_OK || end != ',') {
+            return rc;
+        }
+        c = getc_unlocked(r->file);
+    }
+}
+
+static int header_read(il_csv_reader *r, il_error *err)
+{
+    bool more = false;
+    int rc = row_read(r, &more, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    if (!more) {
+        return damaged(r, err, "the file is empty: not even a header row");
+    }
+    r->columns = calloc(r->n_fields, sizeof *r->columns);
+    if (!r->columns) {
+        return il_fail(err, IL_E_NOMEM, "no memory for %zu columns", r->n_fields);
+    }
+    r->n_columns = r->n_fields;
+    for (size_t i = 0; i < r->n_columns; i++) {
+        const char *name = r->row.data + r->starts[i];
+        if (name[0] == '\0' || il_csv_column(r, name) >= 0) {
+            return damaged(r, err, "the header has an unnamed column or a name twice");
+        }
+        r->columns[i] = strdup(name);
+        if (!r->columns[i]) {
+            return il_fail(err, IL_E_NOMEM, "no memory");
+        }
+    }
+    return IL_OK;
+}
+
+int il_csv_open(const char *path, il_csv_reader **out, il_error *err)
+{
+    *out = NULL;
+    il_csv_reader *r = calloc(1, sizeof *r);
+    if (!r) {
+        return il_fail(err, IL_E_NOMEM, "no memory for a reader");
+    }
+    il_buf_init(&r->row, MOST_ROW_BYTES);
+    r->path = strdup(path);
+    r->starts = calloc(MOST_FIELDS, sizeof *r->starts);
+    int rc = IL_OK;
+    if (!r->path || !r->starts) {
+        rc = il_fail(err, IL_E_NOMEM, "no memory for a reader");
+        goto out;
+    }
+    if (access(path, F_OK) == 0 && !il_path_is_file(path)) {
+        rc = il_fail(err, IL_E_DAMAGED, "the table is not a regular file");
+        il_error_where(err, "%s", path);
+        goto out;
+    }
+    r->file = fopen(path, "re");
+    if (!r->file) {
+        rc = il_fail_errno(err, errno, "cannot open the table");
+        il_error_where(err, "%s", path);
+        goto out;
+    }
+    rc = header_read(r, err);
+out:
+    if (rc != IL_OK) {
+        il_csv_close(r);
+    } else {
+        *out = r;
+    }
+    return rc;
+}
+
+void il_csv_close(il_csv_reader *r)
+{
+    if (!r) {
+        return;
+    }
+    if (r->file) {
+        (void)fclose(r->file);
+    }
+    for (size_t i = 0; i < r->n_columns; i++) {
+        free(r->columns[i]);
+    }
+    free(r->columns);
+    free(r->starts);
+    free(r->path);
+    il_buf_free(&r->row);
+    free(r);
+}
+
+int il_csv_next(il_csv_reader *r, bool *more, il_error *err)
+{
+    int rc = row_read(r, more, err);
+    if (rc == IL_OK && *more && r->n_fields != r->n_columns) {
+        char what[96];
+        (void)snprintf(what, sizeof what, "a row has %zu fields where the header has %zu",
+                       r->n_fields, r->n_columns);
+        return damaged(r, err, what);
+    }
+    return rc;
+}
+
+int il_csv_column(const il_csv_reader *r, const char *name)
+{
+    for (size_t i = 0; i < r->n_columns; i++) {
+        if (r->columns[i] && strcmp(r->columns[i], name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+const char *il_csv_field(const il_csv_reader *r, int column)
+{
+    if (column < 0 || (size_t)column >= r->n_fields) {
+        return "";
+    }
+    return r->row.data + r->starts[column];
+}
+
+uint64_t il_csv_line(const il_csv_reader *r)
+{
+    return r->line;
+}
+
+static int table_append(il_table *t, il_csv_reader *r, size_t *cap, il_arena *arena, il_error *err)
+{
+    if (t->n_rows == *cap) {
+        size_t grown = *cap ? *cap * 2 : 64;
+        const char **cells = il_arena_array(arena, grown * t->n_columns, sizeof *cells);
+        if (!cells) {
+            return il_fail(err, IL_E_NOMEM, "no memory for the rows of %s", t->file);
+        }
+        if (t->n_rows > 0) {
+            memcpy(cells, t->cells, t->n_rows * t->n_columns * sizeof *cells);
+        }
+        t->cells = cells;
+        *cap = grown;
+    }
+    for (size_t i = 0; i < t->n_columns; i++) {
+        const char *copy = il_arena_strdup(arena, il_csv_field(r, (int)i));
+        if (!copy) {
+            return il_fail(err, IL_E_NOMEM, "no memory for the rows of %s", t->file);
+        }
+        t->cells[t->n_rows * t->n_columns + i] = copy;
+    }
+    t->n_rows++;
+    return IL_OK;
+}
+
+int il_table_load(const char *path, const char *file, il_arena *arena, il_table *out,
+                  il_error *err)
+{
+    *out = (il_table){.file = file};
+    il_csv_reader *r = NULL;
+    il_error local = {0};
+    int rc = il_csv_open(path, &r, &local);
+    if (rc == IL_E_NOT_FOUND) {
+        return IL_OK;
+    }
+    if (rc != IL_OK) {
+        if (err) {
+            *err = local;
+        }
+        return rc;
+    }
+    out->present = true;
+    out->n_columns = r->n_columns;
+    out->columns = il_arena_array(arena, r->n_columns, sizeof *out->columns);
+    if (!out->columns) {
+        rc = il_fail(err, IL_E_NOMEM, "no memory for the columns of %s", file);
+        goto out;
+    }
+    for (size_t i = 0; i < r->n_columns; i++) {
+        out->columns[i] = il_arena_strdup(arena, r->columns[i]);
+        if (!out->columns[i]) {
+            rc = il_fail(err, IL_E_NOMEM, "no memory for the columns of %s", file);
+            goto out;
+        }
+    }
+    size_t cap = 0;
+    for (;;) {
+        bool more = false;
+        rc = il_csv_next(r, &more, err);
+        if (rc != IL_OK || !more) {
+            break;
+        }
+        rc = table_append(out, r, &cap, arena, err);
+        if (rc != IL_OK) {
+            break;
+        }
+    }
+out:
+    il_csv_close(r);
+    return rc;
+}
+
+const char *il_table_text(const il_table *t, size_t row, const char *column)
+{
+    if (row >= t->n_rows) {
+        return "";
+    }
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (strcmp(t->columns[i], column) == 0) {
+            return t->cells[row * t->n_columns + i];
+        }
+    }
+    return "";
+}
+
+double il_table_number(const il_table *t, size_t row, const char *column)
+{
+    double value;
+    return il_text_to_f64(il_table_text(t, row, column), &value) == IL_OK ? value : NAN;
+}
+
+bool il_table_flag(const il_table *t, size_t row, const char *column)
+{
+    const char *text = il_table_text(t, row, column);
+    return strcmp(text, "True") == 0 || strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Reading the CSV artifacts of a run (RFC 4180: quoted fields, doubled quotes, line breaks inside
+ * quotes, LF or CRLF). Two ways: row by row for metrics.csv, which may be large, and whole tables
+ * for analysis/, which are small. Columns are found by name; a column that is not there reads as
+ * empty, because tables of other programs may lack what is optional.
+ */
+#ifndef IL_REPORT_CSV_H
+#define IL_REPORT_CSV_H
+
+#include "base/arena.h"
+#include "inferlaw/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct il_csv_reader il_csv_reader;
+
+/* Opens a regular file and reads its header row. Errors: NOT_FOUND, ACCESS, DAMAGED (no header, an
+ * unnamed or doubled column). */
+int il_csv_open(const char *path, il_csv_reader **out, il_error *err);
+void il_csv_close(il_csv_reader *reader);
+/* The next row: *more is false at the end of the file. The fields stay valid until the next call.
+ * DAMAGED: a row with another number of fields than the header, a quote that never closes, a NUL
+ * byte, a row beyond 16 MiB. */
+int il_csv_next(il_csv_reader *reader, bool *more, il_error *err);
+/* Index of a column, −1 when there is none. */
+int il_csv_column(const il_csv_reader *reader, const char *name);
+/* Field of the current row; "" for column −1. */
+const char *il_csv_field(const il_csv_reader *reader, int column);
+/* Line number on which the current row ends. */
+uint64_t il_csv_line(const il_csv_reader *reader);
+
+typedef struct il_table {
+    const char *file; /* name for evidence and errors, "laws.csv" */
+    bool present;     /* false: the file was not there, and the table has no rows */
+    size_t n_rows, n_columns;
+    const char **columns;
+    const char **cells; /* n_rows × n_columns, row-major */
+} il_table;
+
+/* Loads a whole table into the arena. An absent file is IL_OK with present false. */
+int il_table_load(const char *path, const char *file, il_arena *arena, il_table *out,
+                  il_error *err);
+/* "" when the row or the column is not there. */
+const char *il_table_text(const il_table *table, size_t row, const char *column);
+/* NaN when empty, absent or no finite number. */
+double il_table_number(const il_table *table, size_t row, const char *column);
+/* "True" or "true" or "1". */
+bool il_table_flag(const il_table *table, size_t row, const char *column);
+
+#endif

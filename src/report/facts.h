@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Everything the report reads, loaded once: the manifest, the medians of metrics.csv, the tables of
+ * analysis/. Only artifacts: no clock, no machine, no other run.
+ */
+#ifndef IL_REPORT_FACTS_H
+#define IL_REPORT_FACTS_H
+
+#include "report/csv.h"
+#include "report/medians.h"
+
+#include <jansson.h>
+
+typedef struct il_facts {
+    il_arena arena;
+    const char *run_dir;
+    json_t *manifest; /* NULL for a foreign run, which has none */
+    il_medians medians;
+    il_table summary, agg, fits; /* of the original study; always present */
+    il_table laws, leave_one_out, noise, tails, steps, early_stop; /* may be absent */
+} il_facts;
+
+/* DAMAGED with file and next step when metrics.csv, the manifest or a table cannot be read, or when
+ * there is no analysis. NOT_FOUND when run_dir is no directory. Free with il_facts_free also after a
+ * failure. */
+int il_facts_load(const char *run_dir, il_facts *out, il_error *err);
+void il_facts_free(il_facts *facts);
+
+/* A text or number below the manifest, by keys ("machine", "cpu_model", NULL); "" and NaN when it is
+ * not there. */
+const char *il_facts_text(const il_facts *facts, const char *section, const char *key);
+double il_facts_number(const il_facts *facts, const char *section, const char *key);
+
+/* The smallest effect this run may call for a backend and mode, as a ratio minus one (0.02 = 2 %):
+ * the largest MDE over its A/A cells. NaN when no noise floor was measured. *row, if not NULL,
+ * receives the row of noise_floor.csv. */
+double il_facts_mde(const il_facts *facts, const char *backend, const char *mode, size_t *row);
+
+/* Row of the slope of a law, or SIZE_MAX. */
+size_t il_facts_law(const il_facts *facts, const char *backend, const char *mode,
+                    int64_t batch_size, const char *x, const char *form);
+
+#endif

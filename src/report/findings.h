@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What a run found, and what it cannot tell: sentences with their evidence and verdict. The one place
+ * where numbers become claims; report.md and the terminal print the same ones.
+ *
+ * Rules that hold for every finding: only exact (order statistic) and t intervals are quoted, never
+ * the percentile bootstrap; no comparison below the smallest effect of the noise floor; a law with a
+ * decisive model is not identifiable; decode is per step, prefill and end-to-end stand apart; every
+ * number is in the artifact that the evidence names.
+ */
+#ifndef IL_REPORT_FINDINGS_H
+#define IL_REPORT_FINDINGS_H
+
+#include "report/facts.h"
+
+typedef struct il_finding {
+    const char *sentence; /* plain text: may hold names from the study, escape before printing */
+    const char *evidence; /* file and the keys of the row */
+    const char *verdict;  /* supported, contradicted, not_identifiable, not_measured */
+} il_finding;
+
+typedef struct il_findings {
+    const char *question, *answer; /* the answer has two sentences */
+    il_finding *items;
+    size_t n_items, cap_items;
+    il_finding *cannot; /* what this run cannot tell */
+    size_t n_cannot, cap_cannot;
+} il_findings;
+
+/* Memory from the facts' arena. */
+int il_findings_make(il_facts *facts, il_findings *out, il_error *err);
+
+/* The backend that the answer speaks of: most models with a decode time, the first of equals. NULL
+ * when none has any. */
+const char *il_findings_backend(const il_facts *facts);
+
+/* Words for an x of laws.csv: "total parameters". */
+const char *il_findings_x_words(const char *x);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Medians with exact intervals of every cell and mode, from metrics.csv: the numbers of the first
+ * table, of the error bars and of the findings that compare models. They are written to
+ * analysis/medians.csv so that each number in the report can be looked up.
+ *
+ * The unit of replication is the block: calls of a cell in one block count as their median. A run
+ * with one block (a foreign one, an original study file) has only calls, and says so.
+ */
+#ifndef IL_REPORT_MEDIANS_H
+#define IL_REPORT_MEDIANS_H
+
+#include "base/arena.h"
+#include "inferlaw/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IL_ALL_SCENARIOS "__all__"
+
+typedef struct il_cell_median {
+    const char *backend, *backend_kind, *model, *scenario, *mode;
+    int64_t batch_size, gen_tokens;
+    double params_millions; /* measured, else configured; NaN unknown */
+    double prompt_tok;      /* of one sequence; NaN unknown, or over several scenarios */
+    double decode_steps;    /* NaN when unknown or not the same in all calls */
+    size_t n_calls, n_replicates;
+    double median_ms, low_ms, high_ms; /* exact 95 % interval of the median; NaN below 6 */
+} il_cell_median;
+
+/* Rows that are not ok, by backend, status and reason. */
+typedef struct il_loss {
+    const char *backend, *status, *reason, *message, *hint;
+    size_t n_rows, n_models;
+    const char *last_model; /* the last model seen, to count models that follow each other */
+} il_loss;
+
+typedef struct il_flag_count {
+    const char *word;
+    size_t n_rows;
+} il_flag_count;
+
+typedef struct il_medians {
+    il_cell_median *rows; /* sorted by backend, mode, batch, scenario, parameters; __all__ first */
+    size_t n_rows;
+    il_loss *losses;
+    size_t n_losses;
+    il_flag_count *flags;
+    size_t n_flags;
+    size_t n_ok, n_error, n_skipped, n_flagged, n_not_run, n_other; /* rows of metrics.csv */
+    size_t n_warmup, n_measured;                                   /* ok rows */
+    size_t n_rows_with_flags;
+    size_t n_blocks; /* 1 when the file knows no blocks */
+    bool by_block;   /* replicates are blocks; else calls */
+    double prompt_tok_least, prompt_tok_most; /* NaN unknown */
+    const char *replication; /* words of the rows, "process, none"; NULL when they have none */
+    const char *mapped; /* "hf on native" when a kind was mapped, else NULL */
+} il_medians;
+
+/* Reads metrics.csv (path) into out; all memory from the arena. DAMAGED when a required column
+ * (backend, model, mode, status, latency_ms) is missing or an ok row has no time. */
+int il_medians_read(const char *path, il_arena *arena, il_medians *out, il_error *err);
+/* Writes medians.csv (docs/report.md). */
+int il_medians_write(const il_medians *medians, const char *path, il_error *err);
+
+/* The row, or NULL. batch_size 0 takes the first. */
+const il_cell_median *il_medians_find(const il_medians *medians, const char *backend, const char *model,
+                                 const char *scenario, const char *mode, int64_t batch_size);
+
+/* Milliseconds of a decode step: median_ms over decode_steps and the same for the interval. NaN
+ * where the steps are unknown. value, low, high. */
+void il_median_per_step(const il_cell_median *median, double out[3]);
+
+#endif

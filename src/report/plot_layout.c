@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "report/plot.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The box inside the margins that gnuplot.c sets, and the size of label text, in pixels. */
+static const double box_w = IL__PLOT_WIDTH_PX * 0.86, box_h = IL__PLOT_HEIGHT_PX * 0.70;
+static const double em = 17.3, text_h = 19.0, marker = 8.0;
+
+/* Width of clean text in DejaVu Sans, by three classes of letters. */
+static double text_width(const char *text)
+{
+    double w = 0.0;
+    for (const char *p = text; *p; p++) {
+        if (((unsigned char)*p & 0xC0) != 0x80) {
+            w += strchr("iljtfrI.,:;|'!-()[]/ ", *p) ? 0.40 : strchr("mwMW@%", *p) ? 0.96 : 0.645;
+        }
+    }
+    return w * em;
+}
+
+typedef struct rect {
+    double x0, y0, x1, y1;
+} rect;
+
+static double to_px(const il__axis *a, double v, double size)
+{
+    double low = a->log ? log10(a->low) : a->low, high = a->log ? log10(a->high) : a->high;
+    return ((a->log ? log10(v) : v) - low) / (high - low) * size;
+}
+
+static double from_px(const il__axis *a, double px, double size)
+{
+    double low = a->log ? log10(a->low) : a->low, high = a->log ? log10(a->high) : a->high;
+    double v = low + px / size * (high - low);
+    return a->log ? pow(10.0, v) : v;
+}
+
+static void tick_add(il__axis *a, double at)
+{
+    if (at < a->low * (a->log ? 0.999999 : 1.0) - (a->log ? 0.0 : 1e-9) || at > a->high * 1.000001 ||
+        a->n_ticks == IL__PLOT_MOST_TICKS) {
+        return;
+    }
+    il__tick *t = &a->ticks[a->n_ticks++];
+    t->at = at;
+    (void)snprintf(t->text, sizeof t->text, fabs(at) >= 1e6 ? "%.0e" : "%.6g", at);
+}
+
+/* Log axes: 1-2-5 below 2.4 decades, 1-3 below 4.5, else decades, so that there are 4 to 8 numbers.
+ * Linear: a step of 1, 2 or 5 times a power of ten. */
+static void ticks_choose(il__axis *a)
+{
+    static const double fine[] = {1, 1.5, 2, 3, 4, 5, 7}, middle[] = {1, 2, 5}, coarse[] = {1, 3},
+                        bare[] = {1};
+    if (a->n_ticks > 0) {
+        return; /* given */
+    }
+    if (!a->log) {
+        double raw = (a->high - a->low) / 6.0, unit = pow(10.0, floor(log10(raw)));
+        double step = raw / unit < 1.5 ? unit : raw / unit < 3.5 ? 2 * unit : 5 * unit;
+        for (double at = ceil(a->low / step - 1e-9) * step; at <= a->high + 1e-9; at += step) {
+            tick_add(a, fabs(at) < step * 1e-9 ? 0.0 : at);
+        }
+        return;
+    }
+    double decades = log10(a->high / a->low);
+    const double *steps = decades < 1.0 ? fine : decades < 2.4 ? middle : decades < 4.5 ? coarse : bare;
+    size_t n = decades < 1.0 ? 7 : decades < 2.4 ? 3 : decades < 4.5 ? 2 : 1;
+    for (double d = floor(log10(a->low)); d <= log10(a->high); d += 1.0) {
+        for (size_t i = 0; i < n; i++) {
+            tick_add(a, steps[i] * pow(10.0, d));
+        }
+    }
+}
+
+static void range_take(double *low, double *high, double v, bool log_axis)
+{
+    if (isfinite(v) && (!log_axis || v > 0.0)) {
+        *low = fmin(*low, v);
+        *high = fmax(*high, v);
+    }
+}
+
+static void range_choose(il__axis *a, double low, double high, double air_low, double air_high)
+{
+    if (isfinite(a->low) && isfinite(a->high) && a->low < a->high) {
+        return; /* given */
+    }
+    if (!(low <= high)) {
+        low = a->log ? 1.0 : 0.0;
+        high = low;
+    }
+    if (a->log) {
+        double span = fmax(log10(high / low), 0.15);
+        a->low = low * pow(10.0, -air_low * span);
+        a->high = high * pow(10.0, air_high * span);
+        return;
+    }
+    double span = fmax(high - low, fmax(fabs(high), 1.0) * 1e-3);
+    a->low = low - air_low * span;
+    a->high = high + air_high * span;
+}
+
+static void ranges_choose(il__plot *p)
+{
+    double x0 = INFINITY, x1 = -INFINITY, y0 = INFINITY, y1 = -INFINITY;
+    for (size_t i = 0; i < p->n_points; i++) {
+        const il__point *q = &p->points[i];
+        range_take(&x0, &x1, q->x, p->x.log);
+        range_take(&y0, &y1, q->y, p->y.log);
+        range_take(&y0, &y1, q->low, p->y.log);
+        range_take(&y0, &y1, q->high, p->y.log);
+    }
+    range_choose(&p->x, x0, x1, 0.07, 0.12);
+    range_choose(&p->y, y0, y1, 0.12, 0.14);
+    ticks_choose(&p->x);
+    ticks_choose(&p->y);
+}
+
+static double overlap(rect a, rect b)
+{
+    double w = fmin(a.x1, b.x1) - fmax(a.x0, b.x0), h = fmin(a.y1, b.y1) - fmax(a.y0, b.y0);
+    return w > 0.0 && h > 0.0 ? w * h : 0.0;
+}
+
+/* Pixels of a line inside a rectangle, found by walking it: lines are few. */
+static double line_inside(const il__plot *p, const il__line *l, rect r)
+{
+    enum { STEPS = 160 };
+    double ax = to_px(&p->x, l->x0, box_w), ay = to_px(&p->y, l->y0, box_h);
+    double bx = to_px(&p->x, l->x1, box_w), by = to_px(&p->y, l->y1, box_h);
+    size_t inside = 0;
+    for (size_t i = 0; i <= STEPS; i++) {
+        double x = ax + (bx - ax) * (double)i / STEPS, y = ay + (by - ay) * (double)i / STEPS;
+        inside += x > r.x0 && x < r.x1 && y > r.y0 && y < r.y1;
+    }
+    return (double)inside * hypot(bx - ax, by - ay) / STEPS;
+}
+
+static rect point_box(const il__plot *p, const il__point *q)
+{
+    double x = to_px(&p->x, q->x, box_w), y = to_px(&p->y, q->y, box_h);
+    rect r = {x - marker, y - marker, x + marker, y + marker};
+    if (isfinite(q->low) && isfinite(q->high)) {
+        r.y0 = fmin(r.y0, to_px(&p->y, q->low, box_h));
+        r.y1 = fmax(r.y1, to_px(&p->y, q->high, box_h));
+    }
+    return r;
+}
+
+typedef struct place {
+    double dx, dy; /* of the anchor from the point, pixels */
+    char align;
+    double taste; /* cost of the place itself */
+} place;
+
+static rect place_box(double px, double py, const place *at, double w)
+{
+    double x = px + at->dx, y = py + at->dy;
+    double left = at->align == 'l' ? x : at->align == 'r' ? x - w : x - w / 2;
+    return (rect){left, y - text_h / 2, left + w, y + text_h / 2};
+}
+
+static double place_cost(const il__plot *p, rect r, const rect *taken, size_t n_taken)
+{
+    double cost = 0.0;
+    rect box = {2, 2, box_w - 2, box_h - 2};
+    cost += 40.0 * ((r.x1 - r.x0) * text_h - overlap(r, box));
+    for (size_t i = 0; i < n_taken; i++) {
+        cost += 40.0 * overlap(r, taken[i]);
+    }
+    for (size_t i = 0; i < p->n_points; i++) {
+        cost += 12.0 * overlap(r, point_box(p, &p->points[i]));
+    }
+    for (size_t i = 0; i < p->n_lines; i++) {
+        bool faint = p->lines[i].kind == IL__LINE_GHOST;
+        cost += (faint ? 0.25 : 4.0) * line_inside(p, &p->lines[i], r);
+    }
+    return cost;
+}
+
+/* A label is not worth covering another one, or a point: above this cost it is left out. */
+static const double too_dear = 2500.0;
+
+/* Returns whether text found a place near (x, y); the box is added to taken. */
+static bool label_place(il__plot *p, double x, double y, const char *text, const place *places,
+                        size_t n_places, bool grey, rect *taken, size_t *n_taken)
+{
+    double px = to_px(&p->x, x, box_w), py = to_px(&p->y, y, box_h), best = INFINITY;
+    double width = text_width(text);
+    size_t chosen = 0;
+    for (size_t i = 0; i < n_places; i++) {
+        rect r = place_box(px, py, &places[i], width);
+        double cost = place_cost(p, r, taken, *n_taken) + places[i].taste;
+        if (cost < best) {
+            best = cost;
+            chosen = i;
+        }
+    }
+    if (best > too_dear) {
+        return false;
+    }
+    taken[(*n_taken)++] = place_box(px, py, &places[chosen], width);
+    p->labels[p->n_labels++] = (il__label){.x = from_px(&p->x, px + places[chosen].dx, box_w),
+                                           .y = from_px(&p->y, py + places[chosen].dy, box_h),
+                                           .align = places[chosen].align,
+                                           .grey = grey,
+                                           .text = text};
+    return true;
+}
+
+static void point_labels(il__plot *p, rect *taken, size_t *n_taken)
+{
+    static const place places[] = {
+        {13, 0, 'l', 0},     {-13, 0, 'r', 4},   {11, 15, 'l', 8},    {11, -15, 'l', 8},
+        {-11, 15, 'r', 10},  {-11, -15, 'r', 10}, {0, 23, 'c', 12},   {0, -23, 'c', 12},
+        {0, 40, 'c', 60},    {0, -40, 'c', 60},  {16, 32, 'l', 60},   {16, -32, 'l', 60},
+        {-16, 32, 'r', 60},  {-16, -32, 'r', 60},
+    };
+    for (size_t i = 0; i < p->n_points; i++) {
+        const il__point *q = &p->points[i];
+        if (q->label) {
+            (void)label_place(p, q->x, q->y, q->label, places, sizeof places / sizeof *places,
+                              false, taken, n_taken);
+        }
+    }
+}
+
+/* A line's label stands above or below it, clear of its slope, at the place along it that is
+ * freest. */
+static void line_label(il__plot *p, const il__line *l, rect *taken, size_t *n_taken)
+{
+    enum { STOPS = 12 };
+    place places[STOPS * 2];
+    double ax = to_px(&p->x, l->x0, box_w), ay = to_px(&p->y, l->y0, box_h);
+    double bx = to_px(&p->x, l->x1, box_w), by = to_px(&p->y, l->y1, box_h);
+    double rise = bx > ax ? fabs(by - ay) / (bx - ax) * text_width(l->label) / 2 : 0.0;
+    for (int i = 0; i < STOPS; i++) {
+        double along = 0.88 - 0.76 * (double)i / STOPS;
+        for (int side = 0; side < 2; side++) {
+            double off = (text_h / 2 + 4 + rise) * (side ? -1 : 1);
+            places[i * 2 + side] = (place){.dx = (bx - ax) * along,
+                                           .dy = (by - ay) * along + off,
+                                           .align = 'c',
+                                           .taste = 6.0 * i};
+        }
+    }
+    (void)label_place(p, l->x0, l->y0, l->label, places, STOPS * 2, true, taken, n_taken);
+}
+
+int il__plot_layout(il__plot *plot, il_arena *arena, il_error *err)
+{
+    ranges_choose(plot);
+    size_t most = plot->n_points + plot->n_lines + 1;
+    plot->labels = il_arena_array(arena, most, sizeof *plot->labels);
+    rect *taken = il_arena_array(arena, most, sizeof *taken);
+    if (!plot->labels || !taken) {
+        return il_fail(err, IL_E_NOMEM, "no memory for the labels of a plot");
+    }
+    size_t n_taken = 0;
+    plot->n_labels = 0;
+    point_labels(plot, taken, &n_taken);
+    for (size_t i = 0; i < plot->n_lines; i++) {
+        if (plot->lines[i].label) {
+            line_label(plot, &plot->lines[i], taken, &n_taken);
+        }
+    }
+    return IL_OK;
+}

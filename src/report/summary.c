@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "report/summary.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "report/facts.h"
+#include "report/findings.h"
+#include "report/names.h"
+#include "report/words.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_COLUMNS = 98, MOST_TABLE_ROWS = 24, MOST_FINDINGS = 8, MOST_CANNOT = 8 };
+
+static void put_padded(il_buf *to, const char *clean, size_t width, bool right)
+{
+    size_t n = il_words_width(clean), pad = n < width ? width - n : 0;
+    if (!right) {
+        (void)il_buf_puts(to, clean);
+    }
+    (void)il_buf_printf(to, "%*s", (int)pad, "");
+    if (right) {
+        (void)il_buf_puts(to, clean);
+    }
+}
+
+static void put_heading(il_buf *to, const char *text, bool bold)
+{
+    (void)il_buf_printf(to, bold ? "\n\033[1m%s\033[0m\n" : "\n%s\n", text);
+}
+
+/* Wraps clean text at blanks; the first line begins with lead, the others with as many blanks. */
+static void put_wrapped(il_buf *to, const char *lead, const char *text)
+{
+    char clean[4096];
+    il_words_clean(clean, sizeof clean, text, 1000);
+    size_t indent = il_words_width(lead), column = indent;
+    (void)il_buf_puts(to, lead);
+    for (const char *p = clean; *p;) {
+        size_t n = strcspn(p, " ");
+        char word[4096];
+        memcpy(word, p, n);
+        word[n] = '\0';
+        size_t width = il_words_width(word);
+        if (column + width + (column > indent) > MOST_COLUMNS && column > indent) {
+            (void)il_buf_printf(to, "\n%*s", (int)indent, "");
+            column = indent;
+        }
+        if (column > indent) {
+            (void)il_buf_puts(to, " ");
+            column++;
+        }
+        (void)il_buf_puts(to, word);
+        column += width;
+        p += n;
+        p += strspn(p, " ");
+    }
+    (void)il_buf_puts(to, "\n");
+}
+
+static void put_row(il_buf *to, const il_facts *f, const il_cell_median *e)
+{
+    const il_medians *all = &f->medians;
+    const il_cell_median *p =
+        il_medians_find(all, e->backend, e->model, e->scenario, "prefill", e->batch_size);
+    const il_cell_median *d =
+        il_medians_find(all, e->backend, e->model, e->scenario, "kv_decode", e->batch_size);
+    double step[3];
+    il_median_per_step(d, step);
+    char text[96];
+    il_words_clean(text, sizeof text, e->backend, 14);
+    put_padded(to, text, 14, false);
+    il_words_clean(text, sizeof text, il_facts_model_name(f, e->model), 17);
+    (void)il_buf_puts(to, " ");
+    put_padded(to, text, 17, false);
+    il_words_plain(text, sizeof text, e->params_millions);
+    put_padded(to, text, 9, true);
+    il_words_number(text, sizeof text, p ? p->median_ms : NAN, p ? p->low_ms : NAN,
+                    p ? p->high_ms : NAN);
+    put_padded(to, text, 11, true);
+    il_words_interval(text, sizeof text, step[0], step[1], step[2]);
+    put_padded(to, text, 29, true);
+    double rate = 1000.0 * (double)e->batch_size;
+    il_words_number(text, sizeof text, rate / step[0], rate / step[2], rate / step[1]);
+    put_padded(to, text, 9, true);
+    il_words_number(text, sizeof text, e->median_ms, e->low_ms, e->high_ms);
+    put_padded(to, text, 8, true);
+    (void)il_buf_puts(to, "\n");
+}
+
+static void put_table(il_buf *to, const il_facts *f, bool bold)
+{
+    static const struct {
+        const char *name;
+        size_t width;
+        bool right;
+    } columns[] = {{"backend", 15, false},   {"model", 17, false},  {"params M", 9, true},
+                   {"prefill ms", 11, true}, {"decode ms/step (95 %)", 29, true},
+                   {"tokens/s", 9, true},    {"e2e ms", 8, true}};
+    (void)il_buf_puts(to, bold ? "\033[1m" : "");
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        put_padded(to, columns[i].name, columns[i].width, columns[i].right);
+    }
+    (void)il_buf_puts(to, bold ? "\033[0m\n" : "\n");
+    size_t n = 0;
+    for (size_t i = 0; i < f->medians.n_rows; i++) {
+        const il_cell_median *e = &f->medians.rows[i];
+        if (strcmp(e->scenario, IL_ALL_SCENARIOS) == 0 && strcmp(e->mode, "e2e_kv") == 0 &&
+            n++ < MOST_TABLE_ROWS) {
+            put_row(to, f, e);
+        }
+    }
+    if (n > MOST_TABLE_ROWS) {
+        (void)il_buf_printf(to, "… and %zu more rows in the report\n", n - MOST_TABLE_ROWS);
+    }
+    if (n == 0) {
+        (void)il_buf_puts(to, "no measured row is ok\n");
+    }
+}
+
+/* Sentence, verdict and the file that holds the evidence; the report names its row. */
+static void put_findings(il_buf *to, const il_finding *items, size_t n, size_t most,
+                         const char *none)
+{
+    for (size_t i = 0; i < n && i < most; i++) {
+        char text[4096];
+        (void)snprintf(text, sizeof text, "%s [%s, %.*s]", items[i].sentence, items[i].verdict,
+                       (int)strcspn(items[i].evidence, ":"), items[i].evidence);
+        put_wrapped(to, "  - ", text);
+    }
+    if (n > most) {
+        (void)il_buf_printf(to, "  … and %zu more in the report\n", n - most);
+    }
+    if (n == 0) {
+        (void)il_buf_printf(to, "  %s\n", none);
+    }
+}
+
+/* The step that would teach most: more blocks when there are too few, else another question. */
+static const char *next_command(const il_facts *f)
+{
+    const il_medians *m = &f->medians;
+    if (m->n_ok == 0) {
+        return "inferlaw doctor";
+    }
+    if (m->n_not_run > 0) {
+        return "inferlaw run STUDY --resume --out-dir THIS-DIRECTORY   (goes on at the missing cells)";
+    }
+    if (!m->by_block || m->n_blocks < 6) {
+        return "inferlaw run configs/first_study.yaml   (ten blocks: intervals and a noise floor)";
+    }
+    if (m->prompt_tok_most <= 64.0) {
+        return "inferlaw bench -m MODEL -p 128,512,2048   (prompts of the length that people send)";
+    }
+    return "inferlaw sweep configs/decode_sweep.yaml   (how the decode length shares a call)";
+}
+
+int il_summary_print(const char *run_dir, FILE *to, il_error *err)
+{
+    il_facts facts;
+    il_findings found;
+    il_buf text;
+    il_buf_init(&text, 16 << 20);
+    int rc = il_facts_load(run_dir, &facts, err);
+    rc = rc == IL_OK ? il_findings_make(&facts, &found, err) : rc;
+    if (rc != IL_OK) {
+        goto out;
+    }
+    bool bold = isatty(fileno(to)) == 1 && !getenv("NO_COLOR");
+    put_table(&text, &facts, bold);
+    put_heading(&text, "Findings", bold);
+    put_findings(&text, found.items, found.n_items, MOST_FINDINGS,
+                 "none: no law was judged and no difference exceeds the noise floor");
+    put_heading(&text, "What this run cannot tell", bold);
+    put_findings(&text, found.cannot, found.n_cannot, MOST_CANNOT, "nothing that it knows of");
+    char path[4096];
+    if (il_path_join(path, sizeof path, run_dir, "report.md") == IL_OK && il_path_is_file(path)) {
+        (void)il_buf_printf(&text, "\nreport: %s\n", path);
+    }
+    (void)il_buf_printf(&text, "next:   %s\n", next_command(&facts));
+    rc = text.status != IL_OK ? il_fail(err, text.status, "cannot hold the summary") : IL_OK;
+    if (rc == IL_OK && (fputs(il_buf_text(&text), to) == EOF || fflush(to) != 0)) {
+        rc = il_fail_errno(err, errno, "cannot print the summary");
+    }
+out:
+    il_buf_free(&text);
+    il_facts_free(&facts);
+    return rc;
+}

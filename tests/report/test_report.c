@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The report of the fixture: the whole text against tests/report/golden (tools/make_report_golden.sh
+ * writes it), every number of the findings against the row that their evidence names, and what
+ * happens when artifacts are missing.
+ */
+#include "run_dir.h"
+
+#include "report/facts.h"
+#include "report/findings.h"
+#include "report/report.h"
+#include "report/summary.h"
+
+static void expect_golden(const char *file, const char *got)
+{
+    il_buf golden;
+    file_text(IL_TEST_SOURCE_DIR "/tests/report/golden", file, &golden);
+    const char *want = il_buf_text(&golden);
+    size_t i = 0;
+    while (want[i] && want[i] == got[i]) {
+        i++;
+    }
+    if (want[i] != got[i]) {
+        size_t from = i < 60 ? 0 : i - 60;
+        fail_msg("%s differs from byte %zu on\n--- golden\n%.160s\n--- now\n%.160s\n"
+                 "if the change is meant: tools/make_report_golden.sh",
+                 file, i, want + from, got + from);
+    }
+    il_buf_free(&golden);
+}
+
+static void picture_exists(const char *dir)
+{
+    char path[900];
+    il_error err = {0};
+    (void)snprintf(path, sizeof path, "%s/analysis/plots", dir);
+    check_ok(il_dir_make(path, &err), &err);
+    (void)snprintf(path, sizeof path, "%s/analysis/plots/step_time_vs_parameters.png", dir);
+    check_ok(il_file_write_atomic(path, "x", 1, &err), &err);
+}
+
+static void report_is_the_golden_one(void **state)
+{
+    (void)state;
+    const char *dir = fixture_run(NULL, NULL, 0);
+    il_error err = {0};
+    il_buf text;
+    picture_exists(dir);
+    check_ok(il_report_write(dir, &err), &err);
+    file_text(dir, "report.md", &text);
+    expect_golden("report.md", il_buf_text(&text));
+    il_buf_free(&text);
+}
+
+/* The summary as text with the directory's name replaced by RUN. */
+static void summary_text(const char *dir, il_buf *out)
+{
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    il_error err = {0};
+    check_ok(il_summary_print(dir, f, &err), &err);
+    rewind(f);
+    il_buf_init(out, 1 << 20);
+    char line[8192];
+    while (fgets(line, sizeof line, f)) {
+        char *at = strstr(line, dir);
+        if (at) {
+            (void)il_buf_printf(out, "%.*sRUN%s", (int)(at - line), line, at + strlen(dir));
+        } else {
+            (void)il_buf_puts(out, line);
+        }
+    }
+    (void)fclose(f);
+}
+
+static size_t width_of(const char *line, size_t n)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < n; i++) {
+        width += ((unsigned char)line[i] & 0xC0) != 0x80;
+    }
+    return width;
+}
+
+static void summary_is_the_golden_one_and_narrow(void **state)
+{
+    (void)state;
+    const char *dir = fixture_run(NULL, NULL, 0);
+    il_error err = {0};
+    picture_exists(dir);
+    check_ok(il_report_write(dir, &err), &err);
+    il_buf text;
+    summary_text(dir, &text);
+    expect_golden("summary.txt", il_buf_text(&text));
+    assert_null(strchr(il_buf_text(&text), '\033')); /* no colour: the file is no terminal */
+    for (const char *line = il_buf_text(&text); *line;) {
+        size_t n = strcspn(line, "\n");
+        assert_true(width_of(line, n) <= 100);
+        line += n + (line[n] == '\n');
+    }
+    il_buf_free(&text);
+}
+
+/* ---- numbers ---- */
+
+typedef struct key {
+    char name[64], value[200];
+} key;
+
+/* "k=v, k=v; and k=v": base keys, then alternatives that override them. */
+static size_t keys_parse(const char *text, key *keys, size_t most)
+{
+    size_t n = 0;
+    while (*text && *text != ';' && n < most) {
+        text += strspn(text, " ,");
+        size_t name = strcspn(text, "="), value;
+        if (text[name] != '=') {
+            break;
+        }
+        (void)snprintf(keys[n].name, sizeof keys[n].name, "%.*s", (int)name, text);
+        text += name + 1;
+        value = strcspn(text, ",;");
+        (void)snprintf(keys[n].value, sizeof keys[n].value, "%.*s", (int)value, text);
+        text += value;
+        n++;
+    }
+    return n;
+}
+
+static bool row_matches(const il_table *t, size_t row, const key *base, size_t n_base,
+                        const key *other, size_t n_other)
+{
+    for (size_t i = 0; i < n_base; i++) {
+        const char *want = base[i].value;
+        for (size_t k = 0; k < n_other; k++) {
+            want = strcmp(other[k].name, base[i].name) == 0 ? other[k].value : want;
+        }
+        if (strcmp(il_table_text(t, row, base[i].name), want) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool rounds_to(double v, double shown, int decimals)
+{
+    double half = 0.5 * pow(10.0, -decimals) * (1 + 1e-9);
+    return fabs(v - shown) <= half || fabs(100.0 * v - shown) <= half;
+}
+
+/* Whether a field holds the number, alone or inside a text. */
+static bool field_holds(const char *field, double shown, int decimals)
+{
+    for (const char *p = field; *p;) {
+        char *end = NULL;
+        double v = strtod(p, &end);
+        if (end > p && rounds_to(v, shown, decimals)) {
+            return true;
+        }
+        p = end > p ? end : p + 1;
+    }
+    return false;
+}
+
+static bool table_holds(const il_table *t, const char *evidence, double shown, int decimals)
+{
+    key base[12], other[12];
+    const char *keys = strstr(evidence, ": ");
+    assert_non_null(keys);
+    size_t n_base = keys_parse(keys + 2, base, 12), n_other = 0;
+    const char *and = strstr(evidence, "; and ");
+    n_other = and ? keys_parse(and + 6, other, 12) : 0;
+    for (size_t row = 0; row < t->n_rows; row++) {
+        if (!row_matches(t, row, base, n_base, NULL, 0) &&
+            !(n_other && row_matches(t, row, base, n_base, other, n_other))) {
+            continue;
+        }
+        for (size_t c = 0; c < t->n_columns; c++) {
+            if (field_holds(t->cells[row * t->n_columns + c], shown, decimals)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Calls each number of a sentence that stands alone: not part of a name, not the confidence level. */
+static size_t check_numbers(const char *sentence, const il_table *t, const char *evidence)
+{
+    size_t checked = 0;
+    for (const char *p = sentence; *p;) {
+        size_t n = strspn(p, "0123456789.");
+        bool starts = p == sentence || strchr(" (", p[-1]);
+        bool ends = n > 0 && (p[n] == '\0' || strchr(" ),;:%", p[n]));
+        if (n == 0 || !starts || !ends || *p == '.') {
+            p += n ? n : 1;
+            continue;
+        }
+        while (n > 1 && p[n - 1] == '.') {
+            n--;
+        }
+        char text[40];
+        (void)snprintf(text, sizeof text, "%.*s", (int)n, p);
+        const char *dot = strchr(text, '.');
+        int decimals = dot ? (int)strlen(dot + 1) : 0;
+        bool level = strcmp(text, "95") == 0 && strncmp(p + n, " %", 2) == 0;
+        if (!level && !table_holds(t, evidence, strtod(text, NULL), decimals)) {
+            fail_msg("%s is in no row of %s\n%s", text, evidence, sentence);
+        }
+        checked += !level;
+        p += n;
+    }
+    return checked;
+}
+
+static void every_number_of_a_finding_is_in_its_evidence(void **state)
+{
+    (void)state;
+    const char *dir = fixture_run(NULL, NULL, 0);
+    il_error err = {0};
+    il_facts facts;
+    il_findings found;
+    check_ok(il_report_write(dir, &err), &err);
+    check_ok(il_facts_load(dir, &facts, &err), &err);
+    check_ok(il_findings_make(&facts, &found, &err), &err);
+    assert_true(found.n_items >= 8);
+    size_t checked = 0;
+    for (size_t i = 0; i < found.n_items; i++) {
+        char path[1200];
+        const char *evidence = found.items[i].evidence;
+        (void)snprintf(path, sizeof path, "%s/%.*s", dir, (int)strcspn(evidence, ":"), evidence);
+        il_table t;
+        check_ok(il_table_load(path, "evidence", &facts.arena, &t, &err), &err);
+        assert_true(t.present);
+        checked += check_numbers(found.items[i].sentence, &t, evidence);
+    }
+    assert_true(checked > 40);
+    il_facts_free(&facts);
+}
+
+static const il_finding *finding_with(const il_findings *f, const char *a, const char *b)
+{
+    for (size_t i = 0; i < f->n_items; i++) {
+        if (strstr(f->items[i].sentence, a) && strstr(f->items[i].sentence, b)) {
+            return &f->items[i];
+        }
+    }
+    return NULL;
+}
+
+static void rules_hold_back_what_the_run_cannot_carry(void **state)
+{
+    (void)state;
+    il_error err = {0};
+    il_facts facts;
+    il_findings found;
+    /* The smallest effect becomes 240 %: no inversion and no context slope may be called. */
+    static const swap noisy[] = {{"2.4,", "240.0,"}, {"1.8,", "240.0,"}, {"1.6,", "240.0,"}};
+    check_ok(il_facts_load(fixture_run(NULL, noisy, 3), &facts, &err), &err);
+    check_ok(il_findings_make(&facts, &found, &err), &err);
+    assert_null(finding_with(&found, "hf_cpu_fp32", "larger model can be faster"));
+    assert_null(finding_with(&found, "hf_cpu_fp32", "of context adds"));
+    il_facts_free(&facts);
+
+    /* Intervals by the bootstrap are not quoted. */
+    static const swap method[] = {{",t,", ",percentile,"}};
+    check_ok(il_facts_load(fixture_run(NULL, method, 1), &facts, &err), &err);
+    check_ok(il_findings_make(&facts, &found, &err), &err);
+    const il_finding *law = finding_with(&found, "made_up_bf16", "grows as a power");
+    assert_non_null(law);
+    assert_null(strstr(law->sentence, "interval"));
+    il_facts_free(&facts);
+
+    check_ok(il_facts_load(fixture_run(NULL, NULL, 0), &facts, &err), &err);
+    check_ok(il_findings_make(&facts, &found, &err), &err);
+    law = finding_with(&found, "hf_cpu_fp32", "no exponent");
+    assert_non_null(law);
+    assert_string_equal(law->verdict, "not_identifiable");
+    assert_non_null(strstr(law->sentence, "tiny-gpt2"));
+    assert_null(finding_with(&found, "ollama", "exponent")); /* three models carry no law */
+    assert_non_null(finding_with(&found, "hf_cpu_fp32", "larger model can be faster"));
+    assert_non_null(strstr(found.answer, "No exponent"));
+    il_facts_free(&facts);
+}
+
+static void without_block_data_and_noise_floor_little_is_said(void **state)
+{
+    (void)state;
+    const char *dir = fixture_run("hf_cpu_fp32", NULL, 0);
+    static const char *const gone[] = {"manifest.json", "analysis/laws.csv",
+                                       "analysis/leave_one_out.csv", "analysis/noise_floor.csv",
+                                       "analysis/tails.csv", "analysis/steps.csv"};
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
+        char path[900];
+        (void)snprintf(path, sizeof path, "%s/%s", dir, gone[i]);
+        assert_int_equal(remove(path), 0);
+    }
+    il_error err = {0};
+    check_ok(il_report_write(dir, &err), &err);
+    il_buf text;
+    file_text(dir, "report.md", &text);
+    assert_non_null(strstr(il_buf_text(&text), "no manifest"));
+    assert_non_null(strstr(il_buf_text(&text), "no noise floor"));
+    assert_non_null(strstr(il_buf_text(&text), "No law was judged"));
+    assert_null(strstr(il_buf_text(&text), "larger model can be faster"));
+    assert_null(strstr(il_buf_text(&text), "nan"));
+    il_buf_free(&text);
+    summary_text(dir, &text);
+    assert_null(strstr(il_buf_text(&text), "nan"));
+    il_buf_free(&text);
+}
+
+static void missing_and_damaged_artifacts_are_said(void **state)
+{
+    (void)state;
+    il_error err = {0};
+    assert_int_equal(il_report_write("/nonexistent/run", &err), IL_E_NOT_FOUND);
+    static const char *const needed[] = {"metrics.csv", "analysis/scaling_fits.csv"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *dir = fixture_run("hf_cpu_fp32", NULL, 0);
+        char path[900];
+        (void)snprintf(path, sizeof path, "%s/%s", dir, needed[i]);
+        assert_int_equal(remove(path), 0);
+        err = (il_error){0};
+        assert_int_equal(il_report_write(dir, &err), IL_E_DAMAGED);
+        assert_true(err.what[0] && err.where[0] && strstr(err.hint, "analyze"));
+        (void)snprintf(path, sizeof path, "%s/report.md", dir);
+        assert_false(il_path_is_file(path)); /* nothing half-written */
+    }
+    for (size_t i = 0; i < N_FIXTURE_TABLES; i++) {
+        const char *dir = fixture_run("hf_cpu_fp32", NULL, 0);
+        char path[900];
+        (void)snprintf(path, sizeof path, "%s/%s", dir, fixture_tables[i]);
+        check_ok(il_file_write_atomic(path, "{\"a,b\n1", 7, &err), &err);
+        err = (il_error){0};
+        assert_int_equal(il_report_write(dir, &err), IL_E_DAMAGED);
+        assert_non_null(strstr(err.where, il_path_base(fixture_tables[i])));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(report_is_the_golden_one),
+        cmocka_unit_test(summary_is_the_golden_one_and_narrow),
+        cmocka_unit_test(every_number_of_a_finding_is_in_its_evidence),
+        cmocka_unit_test(rules_hold_back_what_the_run_cannot_carry),
+        cmocka_unit_test(without_block_data_and_noise_floor_little_is_said),
+        cmocka_unit_test(missing_and_damaged_artifacts_are_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the run directory that the tests of src/report read: python3 tools/make_report_fixture.py OUT
+
+Nothing in it was measured here. The medians of backend hf_cpu_fp32 are the published CPU values of
+the TR121 study; the noise of the blocks, the scenarios, the backend made_up_bf16 and the server rows
+are invented, symmetric about the published medians, so that the fits keep the published digits.
+Standard library only; the same bytes every time.
+"""
+import csv, json, math, os, sys
+
+MODELS = [  # name, parameters in millions, prefill ms, kv_decode ms, layers, width
+    ("models/tiny-gpt2", 0.103, 3.49, 166.32, 2, 2),
+    ("models/gpt2-5m", 5.037, 20.71, 1042.44, 12, 80),
+    ("models/gpt2-25m", 25.016, 15.75, 783.67, 3, 384),
+    ("models/gpt2-45m", 45.171, 18.08, 799.82, 6, 512),
+    ("models/gpt2-50m", 51.476, 25.35, 1267.69, 8, 512),
+    ("models/gpt2-75m", 74.825, 27.80, 1600.77, 5, 768),
+    ("models/gpt2-100m", 96.088, 26.98, 1374.22, 8, 768),
+]
+E2E = [169.76, 1063.47, 799.73, 818.73, 1289.54, 1634.74, 1402.22]
+SCENARIOS = [("micro", "Hello", 1, 0.95), ("short", "Summarize RLHF in one sentence.", 9, 1.0),
+             ("medium", "Explain how backpressure works.", 17, 1 / 0.95)]
+BLOCKS = 6
+GEN = 64
+NOISE = [0.004, -0.004, 0.011, -0.011, 0.019, -0.019]
+OLLAMA = [("gemma3:270m", 268.1, 41, 0.9), ("gemma3:1b-it-qat", 999.9, 64, 2.4),
+          ("qwen2.5:7b", 7600.0, 64, 11.0)]
+MODES = ["prefill", "kv_decode", "e2e_kv"]
+COLUMNS = """task_idx call_idx sample_idx scenario prompt prompt_chars backend backend_kind model
+model_kind params_millions params_millions_config params_millions_measured gen_tokens_target
+batch_size_config is_warmup warmup_idx rep mode status error started_at_unix batch_size seq_len
+prompt_tokens gen_tokens_raw latency_ms tokens_total tokens_per_s gen_tokens block reason flags hint
+backend_kind_asked dtype replication decode_steps params_total""".split()
+T975 = {4: 2.7764451, 5: 2.5705818}  # Student t, 97.5 %, by degrees of freedom
+
+
+def num(x):
+    return "" if x is None or (isinstance(x, float) and math.isnan(x)) else (
+        "%.9g" % x if isinstance(x, float) else str(x))
+
+
+def write_csv(path, columns, rows):
+    with open(path, "w", newline="") as f:
+        w = csv.writer(f, lineterminator="\n")
+        w.writerow(columns)
+        for r in rows:
+            w.writerow([num(r.get(c)) for c in columns])
+
+
+def median(v):
+    v = sorted(v)
+    n = len(v)
+    return v[n // 2] if n % 2 else (v[n // 2 - 1] + v[n // 2]) / 2
+
+
+def geomean(v):
+    return math.exp(sum(map(math.log, v)) / len(v))
+
+
+def ols(x, y):
+    n, mx, my = len(x), sum(x) / len(x), sum(y) / len(y)
+    sxx = sum((a - mx) ** 2 for a in x)
+    b = sum((p - mx) * (q - my) for p, q in zip(x, y)) / sxx
+    a = my - b * mx
+    res = sum((q - a - b * p) ** 2 for p, q in zip(x, y))
+    tot = sum((q - my) ** 2 for q in y)
+    s2 = res / (n - 2)
+    lev = [1 / n + (p - mx) ** 2 / sxx for p in x]
+    cook = [((q - a - b * p) ** 2 / (2 * s2)) * h / (1 - h) ** 2 for p, q, h in zip(x, y, lev)]
+    return {"a": a, "b": b, "r2": 1 - res / tot, "se_b": math.sqrt(s2 / sxx),
+            "se_a": math.sqrt(s2 * (1 / n + mx * mx / sxx)), "lev": lev, "cook": cook, "n": n}
+
+
+def backends():
+    # a made-up runtime without a fixed cost: an exponent that survives any model left out
+    law = [(n, p, 1.6 * p ** 0.80 * k, GEN * 0.11 * p ** 0.85 * k, l, d)
+           for (n, p, _, _, l, d), k in zip(MODELS, [1.02, 0.97, 1.03, 0.98, 1.01, 0.99, 1.0])]
+    return [("hf_cpu_fp32", "fp32", MODELS, E2E), ("made_up_bf16", "bf16", law, None)]
+
+
+def metrics():
+    rows, call = [], 0
+    for backend, dtype, models, e2e in backends():
+        for mi, (model, params, prefill, decode, _, _) in enumerate(models):
+            for si, (scen, prompt, tok, scale) in enumerate(SCENARIOS):
+                for block in range(BLOCKS):
+                    for i, warm in enumerate((True, False)):
+                        k = (1 + NOISE[(block + mi + si) % BLOCKS]) * scale * (1.6 if warm else 1)
+                        ms = {"prefill": prefill * k, "kv_decode": decode * k,
+                              "e2e_kv": (e2e[mi] if e2e else prefill + decode) * k}
+                        flags = "steal" if (block, mi, si, i) == (2, 3, 1, 1) else ""
+                        for m, mode in enumerate(MODES):
+                            tokens = {"prefill": tok, "kv_decode": GEN, "e2e_kv": tok + GEN}[mode]
+                            rows.append(dict(
+                                task_idx=(mi * 3 + si), call_idx=call, sample_idx=3 * call + m,
+                                scenario=scen, prompt=prompt, prompt_chars=len(prompt),
+                                backend=backend, backend_kind="hf", model=model, model_kind="hf",
+                                params_millions=params, params_millions_config=params,
+                                params_millions_measured=params, gen_tokens_target=GEN,
+                                batch_size_config=1, is_warmup=str(warm),
+                                warmup_idx=0 if warm else None, rep=None if warm else block,
+                                mode=mode, status="ok", batch_size=1, seq_len=tok, prompt_tokens=tok,
+                                gen_tokens_raw=GEN, latency_ms=round(ms[mode], 6),
+                                tokens_total=tokens, tokens_per_s=round(tokens / ms[mode] * 1e3, 4),
+                                gen_tokens=GEN, block=block, flags=flags, backend_kind_asked="hf",
+                                dtype=dtype, replication="process", decode_steps=GEN,
+                                params_total=int(params * 1e6)))
+                        call += 1
+    for model, params, raw, step in OLLAMA:
+        for block in range(BLOCKS):
+            k = 1 + NOISE[block]
+            ms = {"prefill": 8 * step * k, "kv_decode": GEN * step * k,
+                  "e2e_kv": (GEN + 8) * step * k}
+            for m, mode in enumerate(MODES):
+                rows.append(dict(
+                    task_idx=90, call_idx=call, sample_idx=3 * call + m, scenario="short",
+                    prompt=SCENARIOS[1][1], prompt_chars=31, backend="ollama",
+                    backend_kind="ollama", model=model, model_kind="ollama", params_millions=params,
+                    params_millions_config=params, params_millions_measured=params,
+                    gen_tokens_target=GEN, batch_size_config=1, is_warmup="False", rep=block,
+                    mode=mode, status="ok", batch_size=1, seq_len=11, prompt_tokens=11,
+                    gen_tokens_raw=raw, latency_ms=round(ms[mode], 6), tokens_total=raw,
+                    tokens_per_s=1.0, gen_tokens=GEN, block=block, backend_kind_asked="ollama",
+                    dtype="q4", replication="none", decode_steps=raw, params_total=int(params * 1e6)))
+            call += 1
+    for model, params, *_ in MODELS[:2]:
+        for m, mode in enumerate(MODES):
+            rows.append(dict(task_idx=99, call_idx=call, sample_idx=3 * call + m, scenario="micro",
+                             prompt="Hello", backend="hf_gpu_fp16", backend_kind="hf", model=model,
+                             model_kind="hf", params_millions=params, gen_tokens_target=GEN,
+                             batch_size_config=1, is_warmup="False", rep=0, mode=mode,
+                             status="skipped", error="no CUDA device was found", block=0,
+                             reason="UNSUPPORTED", hint="run on a machine with an NVIDIA GPU",
+                             backend_kind_asked="hf", dtype="fp16"))
+        call += 1
+    return rows
+
+
+def measured(rows):
+    cells = {}
+    for r in rows:
+        if r["status"] == "ok" and r["is_warmup"] == "False":
+            key = (r["backend"], r["backend_kind"], r["model"], r["params_millions"], r["scenario"],
+                   r["mode"])
+            cells.setdefault(key, []).append(r["latency_ms"])
+    return cells
+
+
+def tables(rows, out):
+    cells = measured(rows)
+    summary = [dict(backend=b, backend_kind=k, batch_size=1, model=m, model_kind=k,
+                    params_millions_effective=p, scenario=s, mode=mode, n=len(v),
+                    latency_mean_ms=sum(v) / len(v), latency_median_ms=median(v))
+               for (b, k, m, p, s, mode), v in cells.items()]
+    summary.sort(key=lambda r: (r["backend"], r["mode"], r["scenario"],
+                                r["params_millions_effective"]))
+    write_csv(out + "/summary_by_model_backend_mode.csv", list(summary[0]), summary)
+    groups = {}
+    for r in summary:
+        groups.setdefault((r["backend"], r["backend_kind"], r["model"],
+                           r["params_millions_effective"], r["mode"]), []).append(
+                               r["latency_median_ms"])
+    agg = [dict(backend=b, backend_kind=k, batch_size=1, model=m, model_kind=k,
+                params_millions_effective=p, mode=mode, n_scenarios=len(v),
+                latency_geomean_ms=geomean(v), latency_median_of_medians_ms=median(v))
+           for (b, k, m, p, mode), v in groups.items()]
+    agg.sort(key=lambda r: (r["backend"], r["mode"], r["params_millions_effective"]))
+    write_csv(out + "/summary_by_model_backend_mode_agg.csv", list(agg[0]), agg)
+    fits, laws, loo = [], [], []
+    for (backend, kind) in sorted({(r["backend"], r["backend_kind"]) for r in agg}):
+        for mode in sorted(MODES):
+            for scen in ["__all__"] + sorted({r["scenario"] for r in summary
+                                              if r["backend"] == backend}):
+                pts = [(r["model"], r["params_millions_effective"], r["latency_geomean_ms"])
+                       for r in agg if (r["backend"], r["mode"]) == (backend, mode)] \
+                    if scen == "__all__" else \
+                      [(r["model"], r["params_millions_effective"], r["latency_median_ms"])
+                       for r in summary if (r["backend"], r["mode"], r["scenario"]) ==
+                       (backend, mode, scen)]
+                x = [math.log10(p) for _, p, _ in pts]
+                y = [math.log10(v) for _, _, v in pts]
+                f = ols(x, y)
+                fits.append(dict(backend=backend, backend_kind=kind, batch_size=1, mode=mode,
+                                 scenario=scen, aggregation="geomean_across_scenarios"
+                                 if scen == "__all__" else "scenario", n_models=f["n"], ok="True",
+                                 log10_intercept=f["a"], slope=f["b"], r2=f["r2"]))
+                if scen == "__all__":
+                    judge(backend, mode, [m for m, _, _ in pts], x, y, f, laws, loo)
+    write_csv(out + "/scaling_fits.csv", list(fits[0]), fits)
+    write_csv(out + "/laws.csv", "backend batch_size mode x form n_models n_blocks replication term "
+              "estimate ci_low ci_high ci_method loo_mape loo_p95 delta_aicc selected verdict "
+              "because".split(), laws)
+    write_csv(out + "/leave_one_out.csv", "backend batch_size mode x form term left_out estimate "
+              "estimate_all leverage cooks_distance decisive".split(), loo)
+    others(summary, out)
+
+
+def judge(backend, mode, models, x, y, f, laws, loo):
+    t = T975.get(f["n"] - 2)
+    low, high = (f["b"] - t * f["se_b"], f["b"] + t * f["se_b"]) if t else (math.nan, math.nan)
+    because = "n: 3 models where the form needs 5" if not t else ""
+    errors = []
+    for i, model in enumerate(models if t else []):
+        xs, ys = x[:i] + x[i + 1:], y[:i] + y[i + 1:]
+        g = ols(xs, ys)
+        tg = T975[len(xs) - 2]
+        zero = g["b"] - tg * g["se_b"] <= 0 <= g["b"] + tg * g["se_b"] and not low <= 0 <= high
+        decisive = abs(g["b"] / f["b"] - 1) > 0.5 or g["b"] * f["b"] < 0 or zero
+        errors.append(abs(10 ** (g["a"] + g["b"] * x[i] - y[i]) - 1))
+        if decisive and not because:
+            because = "decisive: %s: slope %.3f becomes %.3f without it" % (model, f["b"], g["b"])
+        for term, e, e_all in (("intercept", g["a"], f["a"]), ("slope", g["b"], f["b"])):
+            loo.append(dict(backend=backend, batch_size=1, mode=mode, x="params_total", form="power",
+                            term=term, left_out=model, estimate=e, estimate_all=e_all,
+                            leverage=f["lev"][i], cooks_distance=f["cook"][i],
+                            decisive=str(decisive and term == "slope")))
+    verdict = "not_identifiable" if because else "supported"
+    for term, e, lo, hi in (("intercept", f["a"], math.nan, math.nan), ("slope", f["b"], low, high)):
+        laws.append(dict(backend=backend, batch_size=1, mode=mode, x="params_total", form="power",
+                         n_models=f["n"], n_blocks=BLOCKS, replication="process", term=term,
+                         estimate=e, ci_low=lo, ci_high=hi, ci_method="t",
+                         loo_mape=sum(errors) / len(errors) if errors else math.nan,
+                         selected="True", verdict=verdict, because=because or
+                         "no model left out moves the slope by more than half"))
+
+
+def others(summary, out):
+    noise = []
+    for backend in ("hf_cpu_fp32", "made_up_bf16"):
+        for mode in MODES:
+            for cell, ratio, half in (("models/tiny-gpt2/medium", 1.004, 0.012),
+                                      ("models/gpt2-45m/medium", 0.997, 0.009),
+                                      ("models/gpt2-75m/medium", 1.002, 0.008)):
+                noise.append(dict(backend=backend, mode=mode, cell=cell, n_blocks=BLOCKS,
+                                  aa_ratio=ratio, ci_low=ratio - half, ci_high=ratio + half,
+                                  mde_percent=200 * half,
+                                  closure=1.003 if mode == "e2e_kv" else None,
+                                  drift_percent_per_hour=-0.8, flagged_rows=0))
+    write_csv(out + "/noise_floor.csv", list(noise[0]), noise)
+    tails = []
+    for r in summary:
+        for q, need in ((0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368)):
+            ok = r["n"] >= need
+            tails.append(dict(backend=r["backend"], model=r["model"], scenario=r["scenario"],
+                              mode=r["mode"], quantile=q, n=r["n"],
+                              estimate_ms=r["latency_median_ms"] if ok else None,
+                              ci_low=r["latency_median_ms"] * 0.981 if ok else None,
+                              ci_high=r["latency_median_ms"] * 1.019 if ok else None,
+                              note="" if ok else "not estimable: n=%d, needs %d" % (r["n"], need)))
+    write_csv(out + "/tails.csv", list(tails[0]), tails)
+    steps = [dict(backend=b, model=m, batch_size=1, n_steps=GEN, a_ms=d / GEN * 0.98,
+                  b_us_per_context_token=d / GEN * 0.5, ci_low=d / GEN * 0.45,
+                  ci_high=d / GEN * 0.55, change_points="")
+             for b, _, models, _ in backends() for m, _, _, d, _, _ in models]
+    write_csv(out + "/steps.csv", list(steps[0]), steps)
+    early = [dict(backend="ollama", model=m, scenario="short", n=BLOCKS,
+                  params_millions_effective_median=p, gen_tokens_target=GEN,
+                  gen_tokens_raw_median=raw, early_stop_rate=1.0 if raw < GEN else 0.0,
+                  done_reason_mode="stop" if raw < GEN else "length")
+             for m, p, raw, _ in OLLAMA]
+    write_csv(out + "/ollama_early_stop_summary.csv", list(early[0]), early)
+
+
+def manifest(rows, out):
+    count = {s: sum(r["status"] == s for r in rows)
+             for s in ("ok", "error", "skipped", "flagged", "not_run")}
+    json.dump({
+        "format": 1, "run_id": "fixture", "run_name": "report_fixture",
+        "argv": ["inferlaw", "run", "configs/scaling.yaml"], "config_path": "configs/scaling.yaml",
+        "config_sha256": "0" * 56 + "f1c71005", "source_hash": "00000000f1c71005",
+        "version": "0.1.0", "started_at_unix": 1750000000, "finished_at_unix": 1750000420,
+        "seed": 42, "repetitions": 1, "warmup_repetitions": 1, "blocks": BLOCKS, "gen_tokens": GEN,
+        "records_expected": len(rows), "results": count, "interrupted": False,
+        "machine": {"host": "fixture", "os": "made-up OS", "kernel": "0.0",
+                    "cpu": {"model": "made-up CPU of the fixture", "flags": "avx2", "hypervisor":
+                            "kvm", "cpus_allowed": 2, "cores_allowed": 2, "governor": None},
+                    "caches": {"l3_bytes": 33554432, "l3_count": 1},
+                    "memory": {"total_bytes": 8589934592, "swap_bytes": 0},
+                    "load1": 0.2, "steal_percent_since_boot": 0.4,
+                    "spoilers": [{"what": "a hypervisor shares the CPU", "serious": False,
+                                  "fix": "measure on bare metal"}]},
+        "resolved": {"models": [{"name": m[0], "synthetic": True} for m in MODELS]},
+        "runtimes": {"native": "0.1.0"},
+    }, open(out + "/manifest.json", "w"), indent=1)
+
+
+def sweep(out):
+    """A sweep's combined tables: the decode share at each length, by simple arithmetic."""
+    by_model, summary = [], []
+    for gen in (8, 32, 64, 128):
+        for backend, _, models, _ in backends():
+            v = [dict(gen_tokens_target=gen, backend=backend, model=m,
+                      params_millions_effective=p,
+                      decode_fraction=d / GEN * gen / (d / GEN * gen + pre * 1.3))
+                 for m, p, pre, d, _, _ in models]
+            by_model += v
+            f = sorted(r["decode_fraction"] for r in v)
+            summary.append(dict(gen_tokens_target=gen, backend=backend, n_models=len(f),
+                                decode_fraction_median=f[3], decode_fraction_p25=(f[1] + f[2]) / 2,
+                                decode_fraction_p75=(f[4] + f[5]) / 2))
+    write_csv(out + "/decode_fraction_by_model.csv", list(by_model[0]), by_model)
+    write_csv(out + "/decode_fraction_summary.csv", list(summary[0]), summary)
+
+
+def main():
+    out = sys.argv[1]
+    os.makedirs(out + "/run/analysis", exist_ok=True)
+    os.makedirs(out + "/sweep", exist_ok=True)
+    rows = metrics()
+    write_csv(out + "/run/metrics.csv", COLUMNS, rows)
+    tables(rows, out + "/run/analysis")
+    manifest(rows, out + "/run")
+    sweep(out + "/sweep")
+
+
+main()
