@@ -8,7 +8,6 @@
 #include "cli/verb.h"
 
 /* A row per verb, in the order of the help text. */
-<<<<<<< HEAD
 #define IL_VERB_MAP(X)                                                                             \
     X(il_verb_run)                                                                                 \
     X(il_verb_doctor)                                                                              \
