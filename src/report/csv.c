@@ -235,7 +235,7 @@ uint64_t il_csv_line(const il_csv_reader *r)
     return r->line;
 }
 
-static int table_append(il_table *t, il_csv_reader *r, size_t *cap, il_arena *arena, il_error *err)
+static int table_append(il_artifact *t, il_csv_reader *r, size_t *cap, il_arena *arena, il_error *err)
 {
     if (t->n_rows == *cap) {
         size_t grown = *cap ? *cap * 2 : 64;
@@ -260,10 +260,10 @@ static int table_append(il_table *t, il_csv_reader *r, size_t *cap, il_arena *ar
     return IL_OK;
 }
 
-int il_table_load(const char *path, const char *file, il_arena *arena, il_table *out,
+int il_artifact_load(const char *path, const char *file, il_arena *arena, il_artifact *out,
                   il_error *err)
 {
-    *out = (il_table){.file = file};
+    *out = (il_artifact){.file = file};
     il_csv_reader *r = NULL;
     il_error local = {0};
     int rc = il_csv_open(path, &r, &local);
@@ -307,7 +307,7 @@ out:
     return rc;
 }
 
-const char *il_table_text(const il_table *t, size_t row, const char *column)
+const char *il_artifact_text(const il_artifact *t, size_t row, const char *column)
 {
     if (row >= t->n_rows) {
         return "";
@@ -320,14 +320,14 @@ const char *il_table_text(const il_table *t, size_t row, const char *column)
     return "";
 }
 
-double il_table_number(const il_table *t, size_t row, const char *column)
+double il_artifact_number(const il_artifact *t, size_t row, const char *column)
 {
     double value;
-    return il_text_to_f64(il_table_text(t, row, column), &value) == IL_OK ? value : NAN;
+    return il_text_to_f64(il_artifact_text(t, row, column), &value) == IL_OK ? value : NAN;
 }
 
-bool il_table_flag(const il_table *t, size_t row, const char *column)
+bool il_artifact_flag(const il_artifact *t, size_t row, const char *column)
 {
-    const char *text = il_table_text(t, row, column);
+    const char *text = il_artifact_text(t, row, column);
     return strcmp(text, "True") == 0 || strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
 }

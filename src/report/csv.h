@@ -32,22 +32,22 @@ const char *il_csv_field(const il_csv_reader *reader, int column);
 /* Line number on which the current row ends. */
 uint64_t il_csv_line(const il_csv_reader *reader);
 
-typedef struct il_table {
+typedef struct il_artifact {
     const char *file; /* name for evidence and errors, "laws.csv" */
     bool present;     /* false: the file was not there, and the table has no rows */
     size_t n_rows, n_columns;
     const char **columns;
     const char **cells; /* n_rows × n_columns, row-major */
-} il_table;
+} il_artifact;
 
 /* Loads a whole table into the arena. An absent file is IL_OK with present false. */
-int il_table_load(const char *path, const char *file, il_arena *arena, il_table *out,
+int il_artifact_load(const char *path, const char *file, il_arena *arena, il_artifact *out,
                   il_error *err);
 /* "" when the row or the column is not there. */
-const char *il_table_text(const il_table *table, size_t row, const char *column);
+const char *il_artifact_text(const il_artifact *table, size_t row, const char *column);
 /* NaN when empty, absent or no finite number. */
-double il_table_number(const il_table *table, size_t row, const char *column);
+double il_artifact_number(const il_artifact *table, size_t row, const char *column);
 /* "True" or "true" or "1". */
-bool il_table_flag(const il_table *table, size_t row, const char *column);
+bool il_artifact_flag(const il_artifact *table, size_t row, const char *column);
 
 #endif

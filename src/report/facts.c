@@ -34,7 +34,7 @@ static int tables_load(il_facts *f, il_error *err)
 {
     const struct {
         const char *file;
-        il_table *table;
+        il_artifact *table;
         bool required;
     } list[] = {{"summary_by_model_backend_mode.csv", &f->summary, true},
                 {"summary_by_model_backend_mode_agg.csv", &f->agg, true},
@@ -51,7 +51,7 @@ static int tables_load(il_facts *f, il_error *err)
         if (!path) {
             return il_fail(err, IL_E_NOMEM, "no memory for the tables");
         }
-        int rc = il_table_load(path, list[i].file, &f->arena, list[i].table, err);
+        int rc = il_artifact_load(path, list[i].file, &f->arena, list[i].table, err);
         if (rc != IL_OK) {
             return rc;
         }
@@ -114,9 +114,9 @@ double il_facts_mde(const il_facts *facts, const char *backend, const char *mode
 {
     double worst = NAN;
     for (size_t i = 0; i < facts->noise.n_rows; i++) {
-        double mde = il_table_number(&facts->noise, i, "mde_percent") / 100.0;
-        if (strcmp(il_table_text(&facts->noise, i, "backend"), backend) == 0 &&
-            strcmp(il_table_text(&facts->noise, i, "mode"), mode) == 0 && isfinite(mde) &&
+        double mde = il_artifact_number(&facts->noise, i, "mde_percent") / 100.0;
+        if (strcmp(il_artifact_text(&facts->noise, i, "backend"), backend) == 0 &&
+            strcmp(il_artifact_text(&facts->noise, i, "mode"), mode) == 0 && isfinite(mde) &&
             !(mde <= worst)) {
             worst = mde;
             if (row) {
@@ -130,14 +130,14 @@ double il_facts_mde(const il_facts *facts, const char *backend, const char *mode
 size_t il_facts_law(const il_facts *facts, const char *backend, const char *mode,
                     int64_t batch_size, const char *x, const char *form)
 {
-    const il_table *t = &facts->laws;
+    const il_artifact *t = &facts->laws;
     for (size_t i = 0; i < t->n_rows; i++) {
-        if (strcmp(il_table_text(t, i, "term"), "slope") == 0 &&
-            strcmp(il_table_text(t, i, "backend"), backend) == 0 &&
-            strcmp(il_table_text(t, i, "mode"), mode) == 0 &&
-            strcmp(il_table_text(t, i, "x"), x) == 0 &&
-            strcmp(il_table_text(t, i, "form"), form) == 0 &&
-            (batch_size == 0 || il_table_number(t, i, "batch_size") == (double)batch_size)) {
+        if (strcmp(il_artifact_text(t, i, "term"), "slope") == 0 &&
+            strcmp(il_artifact_text(t, i, "backend"), backend) == 0 &&
+            strcmp(il_artifact_text(t, i, "mode"), mode) == 0 &&
+            strcmp(il_artifact_text(t, i, "x"), x) == 0 &&
+            strcmp(il_artifact_text(t, i, "form"), form) == 0 &&
+            (batch_size == 0 || il_artifact_number(t, i, "batch_size") == (double)batch_size)) {
             return i;
         }
     }

@@ -16,8 +16,8 @@ typedef struct il_facts {
     const char *run_dir;
     json_t *manifest; /* NULL for a foreign run, which has none */
     il_medians medians;
-    il_table summary, agg, fits; /* of the original study; always present */
-    il_table laws, leave_one_out, noise, tails, steps, early_stop; /* may be absent */
+    il_artifact summary, agg, fits; /* of the original study; always present */
+    il_artifact laws, leave_one_out, noise, tails, steps, early_stop; /* may be absent */
 } il_facts;
 
 /* DAMAGED with file and next step when metrics.csv, the manifest or a table cannot be read, or when

@@ -83,11 +83,11 @@ const char *il__name(il__making *m, const char *text)
 
 const char *il__law_key(il__making *m, size_t row)
 {
-    const il_table *t = &m->facts->laws;
+    const il_artifact *t = &m->facts->laws;
     return il__say(m, "analysis/laws.csv: backend=%s, batch_size=%s, mode=%s, x=%s, form=%s, term=slope",
-                   il__name(m, il_table_text(t, row, "backend")),
-                   il_table_text(t, row, "batch_size"), il_table_text(t, row, "mode"),
-                   il_table_text(t, row, "x"), il_table_text(t, row, "form"));
+                   il__name(m, il_artifact_text(t, row, "backend")),
+                   il_artifact_text(t, row, "batch_size"), il_artifact_text(t, row, "mode"),
+                   il_artifact_text(t, row, "x"), il_artifact_text(t, row, "form"));
 }
 
 static const char *median_key(il__making *m, const il_cell_median *a)
@@ -164,28 +164,28 @@ static bool ends_find(const il_facts *f, const char *backend, const char *mode,
 
 /* ---- laws ---- */
 
-static bool is_slope_of_power(const il_table *t, size_t row)
+static bool is_slope_of_power(const il_artifact *t, size_t row)
 {
-    return strcmp(il_table_text(t, row, "term"), "slope") == 0 &&
-           strcmp(il_table_text(t, row, "form"), "power") == 0;
+    return strcmp(il_artifact_text(t, row, "term"), "slope") == 0 &&
+           strcmp(il_artifact_text(t, row, "form"), "power") == 0;
 }
 
 /* The law to speak of for a backend, batch and mode: supported before not, then the one the analysis
  * selected, then total parameters, which is what people ask about. */
 static size_t law_choose(const il_facts *f, const char *backend, const char *mode, double batch)
 {
-    const il_table *t = &f->laws;
+    const il_artifact *t = &f->laws;
     size_t best = SIZE_MAX;
     int best_score = -1;
     for (size_t i = 0; i < t->n_rows; i++) {
-        if (!is_slope_of_power(t, i) || strcmp(il_table_text(t, i, "backend"), backend) != 0 ||
-            strcmp(il_table_text(t, i, "mode"), mode) != 0 ||
-            (isfinite(batch) && il_table_number(t, i, "batch_size") != batch)) {
+        if (!is_slope_of_power(t, i) || strcmp(il_artifact_text(t, i, "backend"), backend) != 0 ||
+            strcmp(il_artifact_text(t, i, "mode"), mode) != 0 ||
+            (isfinite(batch) && il_artifact_number(t, i, "batch_size") != batch)) {
             continue;
         }
-        int score = 4 * (strcmp(il_table_text(t, i, "verdict"), "supported") == 0) +
-                    2 * il_table_flag(t, i, "selected") +
-                    (strcmp(il_table_text(t, i, "x"), "params_total") == 0);
+        int score = 4 * (strcmp(il_artifact_text(t, i, "verdict"), "supported") == 0) +
+                    2 * il_artifact_flag(t, i, "selected") +
+                    (strcmp(il_artifact_text(t, i, "x"), "params_total") == 0);
         if (score > best_score) {
             best_score = score;
             best = i;
@@ -197,13 +197,13 @@ static size_t law_choose(const il_facts *f, const char *backend, const char *mod
 /* "0.291 (95 % t interval 0.149 to 0.433)". */
 static const char *slope_text(il__making *m, size_t row)
 {
-    const il_table *t = &m->facts->laws;
+    const il_artifact *t = &m->facts->laws;
     char text[96];
-    double estimate = il_table_number(t, row, "estimate");
-    double low = il_table_number(t, row, "ci_low"), high = il_table_number(t, row, "ci_high");
+    double estimate = il_artifact_number(t, row, "estimate");
+    double low = il_artifact_number(t, row, "ci_low"), high = il_artifact_number(t, row, "ci_high");
     /* Only exact and t intervals are quoted. */
-    bool quotable = il_text_starts(il_table_text(t, row, "ci_method"), "t") ||
-                    strstr(il_table_text(t, row, "ci_method"), "exact");
+    bool quotable = il_text_starts(il_artifact_text(t, row, "ci_method"), "t") ||
+                    strstr(il_artifact_text(t, row, "ci_method"), "exact");
     if (!quotable || !isfinite(low) || !isfinite(high)) {
         il_words_number(text, sizeof text, estimate, NAN, NAN);
         return il__say(m, "%s", text);
@@ -217,7 +217,7 @@ static const char *slope_text(il__making *m, size_t row)
 static const char *because_text(il__making *m, size_t row)
 {
     char clean[1024];
-    il_words_clean(clean, sizeof clean, il_table_text(&m->facts->laws, row, "because"), 240);
+    il_words_clean(clean, sizeof clean, il_artifact_text(&m->facts->laws, row, "because"), 240);
     size_t n = strlen(clean);
     while (n > 0 && (clean[n - 1] == '.' || clean[n - 1] == ' ')) {
         clean[--n] = '\0';
@@ -227,18 +227,18 @@ static const char *because_text(il__making *m, size_t row)
 
 static int law_finding(il__making *m, size_t row)
 {
-    const il_table *t = &m->facts->laws;
-    const char *backend = il__name(m, il_table_text(t, row, "backend"));
-    const char *what = il__mode_words(il_table_text(t, row, "mode"));
-    const char *x = il__name(m, il_findings_x_words(il_table_text(t, row, "x")));
-    if (strcmp(il_table_text(t, row, "verdict"), "supported") != 0) {
+    const il_artifact *t = &m->facts->laws;
+    const char *backend = il__name(m, il_artifact_text(t, row, "backend"));
+    const char *what = il__mode_words(il_artifact_text(t, row, "mode"));
+    const char *x = il__name(m, il_findings_x_words(il_artifact_text(t, row, "x")));
+    if (strcmp(il_artifact_text(t, row, "verdict"), "supported") != 0) {
         return il__finding_add(
             m, false, "not_identifiable",
             il__say(m, "On %s no exponent can be named for the time of %s against %s: %s.", backend,
                     what, x, because_text(m, row)),
             il__law_key(m, row));
     }
-    double error = 100.0 * il_table_number(t, row, "loo_mape");
+    double error = 100.0 * il_artifact_number(t, row, "loo_mape");
     char predicted[128] = "";
     if (isfinite(error)) {
         char percent[32];
@@ -251,7 +251,7 @@ static int law_finding(il__making *m, size_t row)
                                    "On %s the time of %s grows as a power of %s with exponent %s over "
                                    "%s models; no model left out overturns it%s.",
                                    backend, what, x, slope_text(m, row),
-                                   il_table_text(t, row, "n_models"), predicted),
+                                   il_artifact_text(t, row, "n_models"), predicted),
                            il__law_key(m, row));
 }
 
@@ -259,12 +259,12 @@ static int law_finding(il__making *m, size_t row)
  * it stands among what the run cannot tell. */
 static int law_findings(il__making *m, const char *backend, const char *mode)
 {
-    const il_table *t = &m->facts->laws;
+    const il_artifact *t = &m->facts->laws;
     for (size_t i = 0; i < t->n_rows; i++) {
-        if (!is_slope_of_power(t, i) || strcmp(il_table_text(t, i, "mode"), mode) != 0 ||
-            strcmp(il_table_text(t, i, "backend"), backend) != 0 ||
-            !(il_table_number(t, i, "n_models") >= LEAST_MODELS) ||
-            law_choose(m->facts, backend, mode, il_table_number(t, i, "batch_size")) != i) {
+        if (!is_slope_of_power(t, i) || strcmp(il_artifact_text(t, i, "mode"), mode) != 0 ||
+            strcmp(il_artifact_text(t, i, "backend"), backend) != 0 ||
+            !(il_artifact_number(t, i, "n_models") >= LEAST_MODELS) ||
+            law_choose(m->facts, backend, mode, il_artifact_number(t, i, "batch_size")) != i) {
             continue;
         }
         int rc = law_finding(m, i);
@@ -339,19 +339,19 @@ static int inversion_finding(il__making *m, const char *backend, const char *mod
  * over the steps that were run exceeds the noise floor. */
 static int context_finding(il__making *m, const char *backend)
 {
-    const il_table *t = &m->facts->steps;
+    const il_artifact *t = &m->facts->steps;
     const il_cell_median *small, *large;
     double mde = il_facts_mde(m->facts, backend, "kv_decode", NULL);
     if (!isfinite(mde) || !ends_find(m->facts, backend, "kv_decode", &small, &large)) {
         return IL_OK;
     }
     for (size_t i = 0; i < t->n_rows; i++) {
-        double b = il_table_number(t, i, "b_us_per_context_token");
-        double low = il_table_number(t, i, "ci_low"), high = il_table_number(t, i, "ci_high");
-        double grown = b * 1e-3 * il_table_number(t, i, "n_steps");
-        if (strcmp(il_table_text(t, i, "backend"), backend) != 0 ||
-            strcmp(il_table_text(t, i, "model"), large->model) != 0 || !(low > 0.0) ||
-            !(b >= low && b <= high) || !(grown / il_table_number(t, i, "a_ms") > mde)) {
+        double b = il_artifact_number(t, i, "b_us_per_context_token");
+        double low = il_artifact_number(t, i, "ci_low"), high = il_artifact_number(t, i, "ci_high");
+        double grown = b * 1e-3 * il_artifact_number(t, i, "n_steps");
+        if (strcmp(il_artifact_text(t, i, "backend"), backend) != 0 ||
+            strcmp(il_artifact_text(t, i, "model"), large->model) != 0 || !(low > 0.0) ||
+            !(b >= low && b <= high) || !(grown / il_artifact_number(t, i, "a_ms") > mde)) {
             continue;
         }
         char text[96];
@@ -362,7 +362,7 @@ static int context_finding(il__making *m, const char *backend)
                     il__name(m, backend), text, il_facts_model_name(m->facts, large->model)),
             il__say(m, "analysis/steps.csv: backend=%s, model=%s, batch_size=%s",
                     il__name(m, backend), il__name(m, large->model),
-                    il_table_text(t, i, "batch_size")));
+                    il_artifact_text(t, i, "batch_size")));
     }
     return IL_OK;
 }
@@ -460,8 +460,8 @@ static const char *answer_law(il__making *m, const char *backend)
     if (row == SIZE_MAX) {
         return il__say(m, "No law was judged, so nothing is said about sizes in between.");
     }
-    const char *x = il__name(m, il_findings_x_words(il_table_text(&m->facts->laws, row, "x")));
-    if (strcmp(il_table_text(&m->facts->laws, row, "verdict"), "supported") == 0) {
+    const char *x = il__name(m, il_findings_x_words(il_artifact_text(&m->facts->laws, row, "x")));
+    if (strcmp(il_artifact_text(&m->facts->laws, row, "verdict"), "supported") == 0) {
         return il__say(m, "In between, the time grows as a power of %s with exponent %s, whichever "
                           "model is left out.",
                        x, slope_text(m, row));

@@ -22,14 +22,14 @@ static const char *clean(il__making *m, const char *text, size_t most)
  * question people ask); the findings hold the decode and prefill ones with their reason already. */
 static int laws_cannot(il__making *m)
 {
-    const il_table *t = &m->facts->laws;
+    const il_artifact *t = &m->facts->laws;
     size_t n_weak = 0, n_slopes = 0, first = SIZE_MAX;
     for (size_t i = 0; i < t->n_rows; i++) {
-        if (strcmp(il_table_text(t, i, "term"), "slope") != 0) {
+        if (strcmp(il_artifact_text(t, i, "term"), "slope") != 0) {
             continue;
         }
         n_slopes++;
-        if (strcmp(il_table_text(t, i, "verdict"), "supported") != 0) {
+        if (strcmp(il_artifact_text(t, i, "verdict"), "supported") != 0) {
             n_weak++;
             first = first == SIZE_MAX ? i : first;
         }
@@ -47,24 +47,24 @@ static int laws_cannot(il__making *m)
         il__say(m,
                 "%zu of %zu laws are not identifiable, so no prediction follows from them; the first: "
                 "%s of %s against %s: %s. Models of other sizes and shapes would decide.",
-                n_weak, n_slopes, il_table_text(t, first, "mode"),
-                il__name(m, il_table_text(t, first, "backend")),
-                il__name(m, il_findings_x_words(il_table_text(t, first, "x"))),
-                clean(m, il_table_text(t, first, "because"), 160)),
+                n_weak, n_slopes, il_artifact_text(t, first, "mode"),
+                il__name(m, il_artifact_text(t, first, "backend")),
+                il__name(m, il_findings_x_words(il_artifact_text(t, first, "x"))),
+                clean(m, il_artifact_text(t, first, "because"), 160)),
         il__law_key(m, first));
 }
 
 static int tails_cannot(il__making *m)
 {
-    const il_table *t = &m->facts->tails;
+    const il_artifact *t = &m->facts->tails;
     double least = INFINITY, n_most = 0.0;
     size_t row = 0;
     for (size_t i = 0; i < t->n_rows; i++) {
-        double q = il_table_number(t, i, "quantile");
-        if (isfinite(q) && q > 0.5 && !isfinite(il_table_number(t, i, "estimate_ms"))) {
+        double q = il_artifact_number(t, i, "quantile");
+        if (isfinite(q) && q > 0.5 && !isfinite(il_artifact_number(t, i, "estimate_ms"))) {
             row = q < least ? i : row;
             least = fmin(least, q);
-            n_most = fmax(n_most, il_table_number(t, i, "n"));
+            n_most = fmax(n_most, il_artifact_number(t, i, "n"));
         }
     }
     if (!isfinite(least)) {
@@ -79,8 +79,8 @@ static int tails_cannot(il__making *m)
         m, true, "not_measured",
         il__say(m, "Tails from p%g on: %.0f measured calls a cell are too few for an exact interval "
                    "(%s).",
-                least * 100.0, n_most, clean(m, il_table_text(t, row, "note"), 80)),
-        il__say(m, "analysis/tails.csv: quantile=%s", il_table_text(t, row, "quantile")));
+                least * 100.0, n_most, clean(m, il_artifact_text(t, row, "note"), 80)),
+        il__say(m, "analysis/tails.csv: quantile=%s", il_artifact_text(t, row, "quantile")));
 }
 
 static int losses_cannot(il__making *m)
@@ -182,23 +182,23 @@ static bool weights_are_random(const il_facts *f)
 
 static int noise_cannot(il__making *m)
 {
-    const il_table *t = &m->facts->noise;
+    const il_artifact *t = &m->facts->noise;
     bool any = false;
     for (size_t i = 0; i < t->n_rows; i++) {
-        double low = il_table_number(t, i, "ci_low"), high = il_table_number(t, i, "ci_high");
-        any = any || isfinite(il_table_number(t, i, "mde_percent"));
+        double low = il_artifact_number(t, i, "ci_low"), high = il_artifact_number(t, i, "ci_high");
+        any = any || isfinite(il_artifact_number(t, i, "mde_percent"));
         if (low > 1.0 || high < 1.0) {
             char ratio[96];
-            il_words_interval(ratio, sizeof ratio, il_table_number(t, i, "aa_ratio"), low, high);
+            il_words_interval(ratio, sizeof ratio, il_artifact_number(t, i, "aa_ratio"), low, high);
             int rc = il__finding_add(
                 m, true, "contradicted",
                 il__say(m, "Small differences on %s, %s: two arms of the same cell differ, A/A ratio "
                            "%s, so something other than the model moved the times.",
-                        il__name(m, il_table_text(t, i, "backend")), il_table_text(t, i, "mode"),
+                        il__name(m, il_artifact_text(t, i, "backend")), il_artifact_text(t, i, "mode"),
                         ratio),
                 il__say(m, "analysis/noise_floor.csv: backend=%s, mode=%s, cell=%s",
-                        il__name(m, il_table_text(t, i, "backend")), il_table_text(t, i, "mode"),
-                        il__name(m, il_table_text(t, i, "cell"))));
+                        il__name(m, il_artifact_text(t, i, "backend")), il_artifact_text(t, i, "mode"),
+                        il__name(m, il_artifact_text(t, i, "cell"))));
             if (rc != IL_OK) {
                 return rc;
             }

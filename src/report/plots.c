@@ -87,14 +87,14 @@ typedef struct fit_row {
 
 static fit_row fit_read(const il_facts *f, size_t row)
 {
-    fit_row fit = {.backend = il_table_text(&f->fits, row, "backend"),
-                   .mode = il_table_text(&f->fits, row, "mode"),
-                   .scenario = il_table_text(&f->fits, row, "scenario"),
-                   .slope = il_table_number(&f->fits, row, "slope"),
-                   .intercept = il_table_number(&f->fits, row, "log10_intercept"),
-                   .r2 = il_table_number(&f->fits, row, "r2"),
+    fit_row fit = {.backend = il_artifact_text(&f->fits, row, "backend"),
+                   .mode = il_artifact_text(&f->fits, row, "mode"),
+                   .scenario = il_artifact_text(&f->fits, row, "scenario"),
+                   .slope = il_artifact_number(&f->fits, row, "slope"),
+                   .intercept = il_artifact_number(&f->fits, row, "log10_intercept"),
+                   .r2 = il_artifact_number(&f->fits, row, "r2"),
                    .law = SIZE_MAX};
-    double batch = il_table_number(&f->fits, row, "batch_size");
+    double batch = il_artifact_number(&f->fits, row, "batch_size");
     fit.batch_size = batch >= 1.0 && batch < 1e9 ? (int64_t)batch : 0;
     fit.all = strcmp(fit.scenario, IL_ALL_SCENARIOS) == 0;
     if (fit.all) {
@@ -107,22 +107,22 @@ static fit_row fit_read(const il_facts *f, size_t row)
 static void scaling_points(drawing *d, il__plot *p, const fit_row *fit)
 {
     const il_facts *f = d->facts;
-    const il_table *t = fit->all ? &f->agg : &f->summary;
+    const il_artifact *t = fit->all ? &f->agg : &f->summary;
     for (size_t i = 0; i < t->n_rows; i++) {
-        if (strcmp(il_table_text(t, i, "backend"), fit->backend) != 0 ||
-            strcmp(il_table_text(t, i, "mode"), fit->mode) != 0 ||
-            (fit->all && il_table_number(t, i, "batch_size") != (double)fit->batch_size) ||
-            (!fit->all && strcmp(il_table_text(t, i, "scenario"), fit->scenario) != 0)) {
+        if (strcmp(il_artifact_text(t, i, "backend"), fit->backend) != 0 ||
+            strcmp(il_artifact_text(t, i, "mode"), fit->mode) != 0 ||
+            (fit->all && il_artifact_number(t, i, "batch_size") != (double)fit->batch_size) ||
+            (!fit->all && strcmp(il_artifact_text(t, i, "scenario"), fit->scenario) != 0)) {
             continue;
         }
-        const char *model = il_table_text(t, i, "model");
-        il__point q = {.x = il_table_number(t, i, "params_millions_effective"),
-                       .y = il_table_number(t, i, fit->all ? "latency_geomean_ms"
+        const char *model = il_artifact_text(t, i, "model");
+        il__point q = {.x = il_artifact_number(t, i, "params_millions_effective"),
+                       .y = il_artifact_number(t, i, fit->all ? "latency_geomean_ms"
                                                            : "latency_median_ms"),
                        .low = NAN,
                        .high = NAN,
                        .label = il_facts_model_name(f, model)};
-        double batch = il_table_number(t, i, "batch_size");
+        double batch = il_artifact_number(t, i, "batch_size");
         const il_cell_median *m = il_medians_find(&f->medians, fit->backend, model, fit->scenario,
                                              fit->mode, batch >= 1.0 ? (int64_t)batch : 0);
         if (m) {
@@ -172,25 +172,25 @@ static size_t point_of(const il__plot *p, const char *label)
  * out and is named. */
 static int ghost_lines(drawing *d, il__plot *p, const fit_row *fit)
 {
-    const il_table *t = &d->facts->leave_one_out;
+    const il_artifact *t = &d->facts->leave_one_out;
     for (size_t i = 0; i < t->n_rows; i++) {
-        if (strcmp(il_table_text(t, i, "term"), "slope") != 0 ||
-            strcmp(il_table_text(t, i, "form"), "power") != 0 ||
-            strcmp(il_table_text(t, i, "x"), "params_total") != 0 ||
-            strcmp(il_table_text(t, i, "backend"), fit->backend) != 0 ||
-            strcmp(il_table_text(t, i, "mode"), fit->mode) != 0 ||
-            il_table_number(t, i, "batch_size") != (double)fit->batch_size) {
+        if (strcmp(il_artifact_text(t, i, "term"), "slope") != 0 ||
+            strcmp(il_artifact_text(t, i, "form"), "power") != 0 ||
+            strcmp(il_artifact_text(t, i, "x"), "params_total") != 0 ||
+            strcmp(il_artifact_text(t, i, "backend"), fit->backend) != 0 ||
+            strcmp(il_artifact_text(t, i, "mode"), fit->mode) != 0 ||
+            il_artifact_number(t, i, "batch_size") != (double)fit->batch_size) {
             continue;
         }
-        const char *name = il_facts_model_name(d->facts, il_table_text(t, i, "left_out"));
-        double slope = il_table_number(t, i, "estimate");
+        const char *name = il_facts_model_name(d->facts, il_artifact_text(t, i, "left_out"));
+        double slope = il_artifact_number(t, i, "estimate");
         size_t left_out = point_of(p, name);
         if (left_out == SIZE_MAX || !isfinite(slope) || p->n_points < 3) {
             continue;
         }
         il__line line = line_through(p, slope, left_out);
         line.kind = IL__LINE_GHOST;
-        if (il_table_flag(t, i, "decisive")) {
+        if (il_artifact_flag(t, i, "decisive")) {
             line.kind = IL__LINE_MARKED;
             line.label = il_arena_printf(d->arena, "without %s: slope %.2f", name, slope);
             if (!line.label) {
@@ -228,15 +228,15 @@ static int scaling_texts(drawing *d, il__plot *p, const fit_row *fit)
         bars = bars || isfinite(p->points[i].low);
     }
     if (fit->law != SIZE_MAX) {
-        const il_table *t = &d->facts->laws;
-        double low = il_table_number(t, fit->law, "ci_low");
-        double high = il_table_number(t, fit->law, "ci_high");
+        const il_artifact *t = &d->facts->laws;
+        double low = il_artifact_number(t, fit->law, "ci_low");
+        double high = il_artifact_number(t, fit->law, "ci_high");
         if (isfinite(low) && isfinite(high)) {
             (void)snprintf(interval, sizeof interval, ", 95 %% t interval of the slope %.2f to %.2f", low, high);
         }
-        bool stands = strcmp(il_table_text(t, fit->law, "verdict"), "supported") == 0;
+        bool stands = strcmp(il_artifact_text(t, fit->law, "verdict"), "supported") == 0;
         char why[320];
-        il_words_clean(why, sizeof why, il_table_text(t, fit->law, "because"), 84);
+        il_words_clean(why, sizeof why, il_artifact_text(t, fit->law, "because"), 84);
         (void)snprintf(because, sizeof because, "%s%s%s", stands ? "law supported" : "not identifiable",
                        why[0] ? ": " : "", why);
     }
@@ -274,7 +274,7 @@ static int scaling_plot(drawing *d, size_t row)
     line.y0 = pow(10.0, fit.intercept + fit.slope * log10(line.x0));
     line.y1 = pow(10.0, fit.intercept + fit.slope * log10(line.x1));
     bool weak = fit.law != SIZE_MAX &&
-                strcmp(il_table_text(&f->laws, fit.law, "verdict"), "supported") != 0;
+                strcmp(il_artifact_text(&f->laws, fit.law, "verdict"), "supported") != 0;
     line.kind = weak ? IL__LINE_WEAK : IL__LINE_FIT;
     p->lines[p->n_lines++] = line;
     char suffix[32] = "";
@@ -358,7 +358,7 @@ static int step_plot(drawing *d)
 
 static int early_stop_plot(drawing *d)
 {
-    const il_table *t = &d->facts->early_stop;
+    const il_artifact *t = &d->facts->early_stop;
     if (t->n_rows == 0) {
         return IL_OK;
     }
@@ -368,24 +368,24 @@ static int early_stop_plot(drawing *d)
     }
     double target = NAN, low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < t->n_rows; i++) {
-        il__point q = {.x = il_table_number(t, i, "params_millions_effective_median"),
-                       .y = il_table_number(t, i, "gen_tokens_raw_median"),
+        il__point q = {.x = il_artifact_number(t, i, "params_millions_effective_median"),
+                       .y = il_artifact_number(t, i, "gen_tokens_raw_median"),
                        .low = NAN,
                        .high = NAN};
-        double rate = il_table_number(t, i, "early_stop_rate");
+        double rate = il_artifact_number(t, i, "early_stop_rate");
         char scenario[100];
-        il_words_clean(scenario, sizeof scenario, il_table_text(t, i, "scenario"), 16);
+        il_words_clean(scenario, sizeof scenario, il_artifact_text(t, i, "scenario"), 16);
         if (!(q.x > 0.0) || !(q.y >= 0.0)) {
             continue;
         }
         q.series = rate > 0.0;
         q.label = il_arena_printf(d->arena, "%s, %s: %.0f %%",
-                                  il_facts_model_name(d->facts, il_table_text(t, i, "model")),
+                                  il_facts_model_name(d->facts, il_artifact_text(t, i, "model")),
                                   scenario, 100.0 * rate);
         if (!q.label) {
             return no_memory(d);
         }
-        target = il_table_number(t, i, "gen_tokens_target");
+        target = il_artifact_number(t, i, "gen_tokens_target");
         low = fmin(low, q.x);
         high = fmax(high, q.x);
         p->points[p->n_points++] = q;
@@ -420,13 +420,13 @@ static int early_stop_plot(drawing *d)
 /* ---- sweep ---- */
 
 /* First of the names that the table has. */
-static double number_of(const il_table *t, size_t row, const char *a, const char *b)
+static double number_of(const il_artifact *t, size_t row, const char *a, const char *b)
 {
-    double value = il_table_number(t, row, a);
-    return isfinite(value) ? value : il_table_number(t, row, b);
+    double value = il_artifact_number(t, row, a);
+    return isfinite(value) ? value : il_artifact_number(t, row, b);
 }
 
-static int sweep_plot(drawing *d, const il_table *t)
+static int sweep_plot(drawing *d, const il_artifact *t)
 {
     il__plot *p = plot_new(d, t->n_rows, t->n_rows);
     if (!p) {
@@ -434,7 +434,7 @@ static int sweep_plot(drawing *d, const il_table *t)
     }
     double least = 1.0;
     for (size_t i = 0; i < t->n_rows; i++) {
-        const char *backend = il_table_text(t, i, "backend");
+        const char *backend = il_artifact_text(t, i, "backend");
         size_t s = 0;
         while (s < p->n_series && strcmp(p->series[s], backend) != 0) {
             s++;
@@ -513,7 +513,7 @@ int il_plots_write(const char *run_dir, il_error *err)
     /* Aggregates first: their names are fixed, a scenario that clashes gets the hash. */
     for (int all = 1; all >= 0; all--) {
         for (size_t i = 0; rc == IL_OK && i < facts.fits.n_rows; i++) {
-            bool is_all = strcmp(il_table_text(&facts.fits, i, "scenario"), IL_ALL_SCENARIOS) == 0;
+            bool is_all = strcmp(il_artifact_text(&facts.fits, i, "scenario"), IL_ALL_SCENARIOS) == 0;
             rc = is_all == (all == 1) ? scaling_plot(&d, i) : IL_OK;
         }
     }
@@ -530,12 +530,12 @@ int il_plots_write_sweep(const char *sweep_dir, il_error *err)
 {
     il_arena arena = {0};
     il_facts nothing = {0};
-    il_table table = {0};
+    il_artifact table = {0};
     drawing d = {.facts = &nothing, .arena = &arena, .err = err};
     const char *file = "decode_fraction_summary.csv";
     const char *path = il_arena_printf(&arena, "%s/%s", sweep_dir, file);
     const char *dir = il_arena_printf(&arena, "%s/plots", sweep_dir);
-    int rc = path && dir ? il_table_load(path, file, &arena, &table, err) : no_memory(&d);
+    int rc = path && dir ? il_artifact_load(path, file, &arena, &table, err) : no_memory(&d);
     if (rc == IL_OK && !table.present) {
         rc = il_fail(err, IL_E_DAMAGED, "the sweep has no decode_fraction_summary.csv");
         il_error_where(err, "%s", sweep_dir);

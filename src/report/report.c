@@ -48,11 +48,11 @@ static void put_findings(il_buf *to, const il_finding *items, size_t n, const ch
 }
 
 /* The value farthest from 1 (or 0) of a column, and how many rows have one. */
-static double worst_of(const il_table *t, const char *column, double centre, size_t *row)
+static double worst_of(const il_artifact *t, const char *column, double centre, size_t *row)
 {
     double worst = NAN;
     for (size_t i = 0; i < t->n_rows; i++) {
-        double v = il_table_number(t, i, column);
+        double v = il_artifact_number(t, i, column);
         if (isfinite(v) && !(fabs(v - centre) <= fabs(worst - centre))) {
             worst = v;
             *row = i;
@@ -96,8 +96,8 @@ static void put_validity(il_buf *to, const il_facts *f)
     double aa = worst_of(&f->noise, "aa_ratio", 1.0, &row);
     char ratio[96] = "not measured";
     if (isfinite(aa)) {
-        il_words_interval(ratio, sizeof ratio, aa, il_table_number(&f->noise, row, "ci_low"),
-                          il_table_number(&f->noise, row, "ci_high"));
+        il_words_interval(ratio, sizeof ratio, aa, il_artifact_number(&f->noise, row, "ci_low"),
+                          il_artifact_number(&f->noise, row, "ci_high"));
     }
     (void)il_buf_puts(to, "| can it be trusted? | this run | meaning |\n|---|---|---|\n");
     (void)il_buf_printf(to, "| A/A ratio, worst | %s | the same cell twice: 1 but for noise |\n",

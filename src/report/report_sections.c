@@ -28,7 +28,7 @@ static void put_absent(il_buf *to, const char *what, const char *file)
 
 void il__report_noise(il_buf *to, const il_facts *f)
 {
-    const il_table *t = &f->noise;
+    const il_artifact *t = &f->noise;
     (void)il_buf_puts(to, "## Noise floor\n\n");
     if (t->n_rows == 0) {
         put_absent(to, "Not measured: no A/A arms ran, so no difference gets a verdict",
@@ -43,15 +43,15 @@ void il__report_noise(il_buf *to, const il_facts *f)
                           "| drift per hour |\n|---|---|---|--:|--:|--:|--:|--:|\n");
     for (size_t i = 0; i < t->n_rows && i < MOST_ROWS; i++) {
         (void)il_buf_puts(to, "|");
-        il__md_cell(to, il_table_text(t, i, "backend"));
-        il__md_cell(to, il_table_text(t, i, "mode"));
-        il__md_cell(to, il_table_text(t, i, "cell"));
-        il__md_cell(to, il_table_text(t, i, "n_blocks"));
-        il__md_number(to, il_table_number(t, i, "aa_ratio"), il_table_number(t, i, "ci_low"),
-                      il_table_number(t, i, "ci_high"));
-        double mde = il_table_number(t, i, "mde_percent");
-        double closure = il_table_number(t, i, "closure");
-        double drift = il_table_number(t, i, "drift_percent_per_hour");
+        il__md_cell(to, il_artifact_text(t, i, "backend"));
+        il__md_cell(to, il_artifact_text(t, i, "mode"));
+        il__md_cell(to, il_artifact_text(t, i, "cell"));
+        il__md_cell(to, il_artifact_text(t, i, "n_blocks"));
+        il__md_number(to, il_artifact_number(t, i, "aa_ratio"), il_artifact_number(t, i, "ci_low"),
+                      il_artifact_number(t, i, "ci_high"));
+        double mde = il_artifact_number(t, i, "mde_percent");
+        double closure = il_artifact_number(t, i, "closure");
+        double drift = il_artifact_number(t, i, "drift_percent_per_hour");
         (void)(isfinite(mde) ? il_buf_printf(to, " %.2g %% |", mde) : il_buf_puts(to, " - |"));
         (void)(isfinite(closure) ? il_buf_printf(to, " %.3f |", closure) : il_buf_puts(to, " - |"));
         (void)(isfinite(drift) ? il_buf_printf(to, " %.2g %% |\n", drift)
@@ -63,16 +63,16 @@ void il__report_noise(il_buf *to, const il_facts *f)
 /* Slope of the law with the left-out model that moves it most. */
 static void put_left_out(il_buf *to, const il_facts *f, size_t law)
 {
-    const il_table *a = &f->laws, *t = &f->leave_one_out;
+    const il_artifact *a = &f->laws, *t = &f->leave_one_out;
     static const char *const keys[] = {"backend", "batch_size", "mode", "x", "form", "term"};
-    double all = il_table_number(a, law, "estimate"), worst = NAN;
+    double all = il_artifact_number(a, law, "estimate"), worst = NAN;
     size_t row = SIZE_MAX;
     for (size_t i = 0; i < t->n_rows; i++) {
         bool same = true;
         for (size_t k = 0; same && k < sizeof keys / sizeof *keys; k++) {
-            same = strcmp(il_table_text(t, i, keys[k]), il_table_text(a, law, keys[k])) == 0;
+            same = strcmp(il_artifact_text(t, i, keys[k]), il_artifact_text(a, law, keys[k])) == 0;
         }
-        double e = il_table_number(t, i, "estimate");
+        double e = il_artifact_number(t, i, "estimate");
         if (same && isfinite(e) && !(fabs(e - all) <= fabs(worst - all))) {
             worst = e;
             row = i;
@@ -83,13 +83,13 @@ static void put_left_out(il_buf *to, const il_facts *f, size_t law)
         return;
     }
     (void)il_buf_printf(to, " %.3f without ", worst);
-    il_words_markdown(to, il_facts_model_name(f, il_table_text(t, row, "left_out")));
-    (void)il_buf_puts(to, il_table_flag(t, row, "decisive") ? " (decisive) |" : " |");
+    il_words_markdown(to, il_facts_model_name(f, il_artifact_text(t, row, "left_out")));
+    (void)il_buf_puts(to, il_artifact_flag(t, row, "decisive") ? " (decisive) |" : " |");
 }
 
 void il__report_laws(il_buf *to, const il_facts *f)
 {
-    const il_table *t = &f->laws;
+    const il_artifact *t = &f->laws;
     (void)il_buf_puts(to, "## Laws, with each model left out\n\n");
     if (t->n_rows == 0) {
         put_absent(to, "No law was judged", "laws.csv");
@@ -104,25 +104,25 @@ void il__report_laws(il_buf *to, const il_facts *f)
                           "|---|--:|---|---|--:|--:|---|--:|---|---|\n");
     size_t n = 0;
     for (size_t i = 0; i < t->n_rows; i++) {
-        if (strcmp(il_table_text(t, i, "term"), "slope") != 0 || n++ >= MOST_ROWS) {
+        if (strcmp(il_artifact_text(t, i, "term"), "slope") != 0 || n++ >= MOST_ROWS) {
             continue;
         }
         (void)il_buf_puts(to, "|");
-        il__md_cell(to, il_table_text(t, i, "backend"));
-        il__md_cell(to, il_table_text(t, i, "batch_size"));
-        il__md_cell(to, il_table_text(t, i, "mode"));
-        il__md_cell(to, il_findings_x_words(il_table_text(t, i, "x")));
-        il__md_cell(to, il_table_text(t, i, "n_models"));
-        bool t_interval = il_table_text(t, i, "ci_method")[0] == 't';
-        il__md_number(to, il_table_number(t, i, "estimate"),
-                      t_interval ? il_table_number(t, i, "ci_low") : NAN,
-                      t_interval ? il_table_number(t, i, "ci_high") : NAN);
+        il__md_cell(to, il_artifact_text(t, i, "backend"));
+        il__md_cell(to, il_artifact_text(t, i, "batch_size"));
+        il__md_cell(to, il_artifact_text(t, i, "mode"));
+        il__md_cell(to, il_findings_x_words(il_artifact_text(t, i, "x")));
+        il__md_cell(to, il_artifact_text(t, i, "n_models"));
+        bool t_interval = il_artifact_text(t, i, "ci_method")[0] == 't';
+        il__md_number(to, il_artifact_number(t, i, "estimate"),
+                      t_interval ? il_artifact_number(t, i, "ci_low") : NAN,
+                      t_interval ? il_artifact_number(t, i, "ci_high") : NAN);
         put_left_out(to, f, i);
-        double error = il_table_number(t, i, "loo_mape") * 100.0;
+        double error = il_artifact_number(t, i, "loo_mape") * 100.0;
         (void)(isfinite(error) ? il_buf_printf(to, " %.2g %% |", error)
                                : il_buf_puts(to, " - |"));
-        il__md_cell(to, il_table_text(t, i, "verdict"));
-        il__md_cell(to, il_table_text(t, i, "because"));
+        il__md_cell(to, il_artifact_text(t, i, "verdict"));
+        il__md_cell(to, il_artifact_text(t, i, "because"));
         (void)il_buf_puts(to, "\n");
     }
     put_more(to, n, "laws.csv");
@@ -134,16 +134,16 @@ void il__report_laws(il_buf *to, const il_facts *f)
 
 void il__report_tails(il_buf *to, const il_facts *f)
 {
-    const il_table *t = &f->tails;
+    const il_artifact *t = &f->tails;
     (void)il_buf_puts(to, "## Tails\n\n");
     size_t n_known = 0, n_rows = 0;
     double n_calls = 0.0;
     for (size_t i = 0; i < t->n_rows; i++) {
-        if (il_table_number(t, i, "quantile") > 0.5) {
+        if (il_artifact_number(t, i, "quantile") > 0.5) {
             n_rows++;
-            n_known += isfinite(il_table_number(t, i, "estimate_ms")) &&
-                       isfinite(il_table_number(t, i, "ci_low"));
-            n_calls = fmax(n_calls, il_table_number(t, i, "n"));
+            n_known += isfinite(il_artifact_number(t, i, "estimate_ms")) &&
+                       isfinite(il_artifact_number(t, i, "ci_low"));
+            n_calls = fmax(n_calls, il_artifact_number(t, i, "n"));
         }
     }
     if (n_rows == 0) {
@@ -160,18 +160,18 @@ void il__report_tails(il_buf *to, const il_facts *f)
                           "|---|---|---|---|--:|--:|--:|\n");
     size_t n = 0;
     for (size_t i = 0; i < t->n_rows; i++) {
-        double low = il_table_number(t, i, "ci_low"), high = il_table_number(t, i, "ci_high");
-        if (!(il_table_number(t, i, "quantile") > 0.5) || !isfinite(low) || n++ >= MOST_ROWS) {
+        double low = il_artifact_number(t, i, "ci_low"), high = il_artifact_number(t, i, "ci_high");
+        if (!(il_artifact_number(t, i, "quantile") > 0.5) || !isfinite(low) || n++ >= MOST_ROWS) {
             continue;
         }
         (void)il_buf_puts(to, "|");
-        il__md_cell(to, il_table_text(t, i, "backend"));
-        il__md_cell(to, il_facts_model_name(f, il_table_text(t, i, "model")));
-        il__md_cell(to, il_table_text(t, i, "scenario"));
-        il__md_cell(to, il_table_text(t, i, "mode"));
-        il__md_cell(to, il_table_text(t, i, "quantile"));
-        il__md_cell(to, il_table_text(t, i, "n"));
-        il__md_number(to, il_table_number(t, i, "estimate_ms"), low, high);
+        il__md_cell(to, il_artifact_text(t, i, "backend"));
+        il__md_cell(to, il_facts_model_name(f, il_artifact_text(t, i, "model")));
+        il__md_cell(to, il_artifact_text(t, i, "scenario"));
+        il__md_cell(to, il_artifact_text(t, i, "mode"));
+        il__md_cell(to, il_artifact_text(t, i, "quantile"));
+        il__md_cell(to, il_artifact_text(t, i, "n"));
+        il__md_number(to, il_artifact_number(t, i, "estimate_ms"), low, high);
         (void)il_buf_puts(to, "\n");
     }
     put_more(to, n, "tails.csv");

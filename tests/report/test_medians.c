@@ -162,14 +162,14 @@ static void the_table_of_medians_reads_back(void **state)
     char path[600];
     (void)snprintf(path, sizeof path, "%s/medians.csv", check_scratch_dir("medians"));
     check_ok(il_medians_write(&m, path, &err), &err);
-    il_table t;
-    check_ok(il_table_load(path, "medians.csv", &arena, &t, &err), &err);
+    il_artifact t;
+    check_ok(il_artifact_load(path, "medians.csv", &arena, &t, &err), &err);
     assert_int_equal(t.n_rows, 2); /* the scenario and the aggregate */
-    assert_string_equal(il_table_text(&t, 0, "backend"), "b,\"1");
-    assert_string_equal(il_table_text(&t, 0, "model"), "m\nx");
-    check_near(il_table_number(&t, 0, "median_ms"), 3.25, 0);
-    assert_string_equal(il_table_text(&t, 0, "ci_low_ms"), "");
-    assert_string_equal(il_table_text(&t, 0, "step_ms"), "");
+    assert_string_equal(il_artifact_text(&t, 0, "backend"), "b,\"1");
+    assert_string_equal(il_artifact_text(&t, 0, "model"), "m\nx");
+    check_near(il_artifact_number(&t, 0, "median_ms"), 3.25, 0);
+    assert_string_equal(il_artifact_text(&t, 0, "ci_low_ms"), "");
+    assert_string_equal(il_artifact_text(&t, 0, "step_ms"), "");
     il_arena_free(&arena);
 }
 

@@ -127,7 +127,7 @@ static size_t keys_parse(const char *text, key *keys, size_t most)
     return n;
 }
 
-static bool row_matches(const il_table *t, size_t row, const key *base, size_t n_base,
+static bool row_matches(const il_artifact *t, size_t row, const key *base, size_t n_base,
                         const key *other, size_t n_other)
 {
     for (size_t i = 0; i < n_base; i++) {
@@ -135,7 +135,7 @@ static bool row_matches(const il_table *t, size_t row, const key *base, size_t n
         for (size_t k = 0; k < n_other; k++) {
             want = strcmp(other[k].name, base[i].name) == 0 ? other[k].value : want;
         }
-        if (strcmp(il_table_text(t, row, base[i].name), want) != 0) {
+        if (strcmp(il_artifact_text(t, row, base[i].name), want) != 0) {
             return false;
         }
     }
@@ -162,7 +162,7 @@ static bool field_holds(const char *field, double shown, int decimals)
     return false;
 }
 
-static bool table_holds(const il_table *t, const char *evidence, double shown, int decimals)
+static bool table_holds(const il_artifact *t, const char *evidence, double shown, int decimals)
 {
     key base[12], other[12];
     const char *keys = strstr(evidence, ": ");
@@ -185,7 +185,7 @@ static bool table_holds(const il_table *t, const char *evidence, double shown, i
 }
 
 /* Calls each number of a sentence that stands alone: not part of a name, not the confidence level. */
-static size_t check_numbers(const char *sentence, const il_table *t, const char *evidence)
+static size_t check_numbers(const char *sentence, const il_artifact *t, const char *evidence)
 {
     size_t checked = 0;
     for (const char *p = sentence; *p;) {
@@ -229,8 +229,8 @@ static void every_number_of_a_finding_is_in_its_evidence(void **state)
         char path[1200];
         const char *evidence = found.items[i].evidence;
         (void)snprintf(path, sizeof path, "%s/%.*s", dir, (int)strcspn(evidence, ":"), evidence);
-        il_table t;
-        check_ok(il_table_load(path, "evidence", &facts.arena, &t, &err), &err);
+        il_artifact t;
+        check_ok(il_artifact_load(path, "evidence", &facts.arena, &t, &err), &err);
         assert_true(t.present);
         checked += check_numbers(found.items[i].sentence, &t, evidence);
     }
