@@ -64,11 +64,11 @@ static int run_items(il__driver *d, uint32_t block, const char *purpose, uint32_
                      il_error *err)
 {
     uint64_t seed = (uint64_t)il_param_i64(&d->plan->study->top, IL_P_SEED);
-    il_stream stream = il_stream_of(seed, purpose, block);
+    il_seeded stream = il_seeded_of(seed, purpose, block);
     for (uint32_t i = 0; i < n; i++) {
         d->order[i] = first + i;
     }
-    il_stream_shuffle(&stream, d->order, n);
+    il_seeded_shuffle(&stream, d->order, n);
     int rc = IL_OK;
     for (uint32_t i = 0; rc == IL_OK && i < n && !il__driver_stopping(d); i++) {
         rc = run_item(d, block, d->order[i], err);
@@ -235,7 +235,10 @@ static int open_journal(il__driver *d, il_error *err)
 static void say_pilot(il__driver *d)
 {
     double percent = d->options->resume ? (double)NAN : il__driver_pilot_percent(d);
-    if (!isnan(percent)) {
+    if (percent > 100) {
+        il__driver_say(d, "fixed work varies so much right now that effects below 100 %% may stay "
+                          "without a verdict (an estimate from 30 samples)");
+    } else if (!isnan(percent)) {
         il__driver_say(d,
                        "smallest effect this run may be able to call: about %.1f %% (an estimate "
                        "from 30 samples of fixed work; the A/A arms will tell)",

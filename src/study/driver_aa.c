@@ -85,9 +85,9 @@ int il__driver_pick_pairs(il__driver *d, il_error *err)
     return IL_OK;
 }
 
-/* What an arm did, as far as it came. */
+/* What an arm did, as far as it came; *left tells that it was given up for a signal. */
 static int arm_run(il__driver *d, uint32_t cell, uint32_t block, il_call_result *result,
-                   json_t **state, il_error *why, il_error *err)
+                   json_t **state, bool *left, il_error *why, il_error *err)
 {
     int rc = il__driver_load(d, d->plan->cells[cell].group, block, why, err);
     il_call_request request;
@@ -98,6 +98,10 @@ static int arm_run(il__driver *d, uint32_t cell, uint32_t block, il_call_result 
     uint32_t n_warm = d->plan->warmups > 0 ? d->plan->warmups : 1;
     for (uint32_t i = 0; why->code == IL_OK && i <= n_warm; i++) {
         json_t *flags;
+        if (il__driver_stopping(d)) {
+            *left = true;
+            return IL_OK;
+        }
         json_decref(*state);
         (void)il__driver_call(d, cell, &request, result, state, &flags, why);
         json_decref(flags);
@@ -114,6 +118,7 @@ int il__driver_arm(il__driver *d, uint32_t block, uint32_t pair, uint32_t arm, i
     il_error why = {0};
     il_call_result r = {0};
     json_t *state = NULL;
+    bool left = false;
     char what[512];
     if (*done) {
         return IL_OK;
@@ -122,10 +127,10 @@ int il__driver_arm(il__driver *d, uint32_t block, uint32_t pair, uint32_t arm, i
                    d->plan->study->models[c->model].name);
     il__driver_tick(d, block, what, 0);
     il__driver_unload(d);
-    int rc = arm_run(d, cell, block, &r, &state, &why, err);
+    int rc = arm_run(d, cell, block, &r, &state, &left, &why, err);
     il__driver_unload(d);
     d->load_ms = (double)NAN; /* of the arm's process: no call line carries it */
-    if (rc != IL_OK) {
+    if (rc != IL_OK || left) {
         json_decref(state);
         return rc;
     }

@@ -261,12 +261,13 @@ static bool closure_pending(const il__driver *d, uint32_t cell, uint32_t block)
            !d->history.closures[(size_t)cell * d->plan->blocks + block];
 }
 
-/* Every pending call of the cell in this block fails for the same reason. */
-static int fail_rest(il__driver *d, uint32_t cell, uint32_t block, const il_error *why,
-                     il_error *err)
+/* Every pending call of the cell in this block, from the given one on, fails for the same reason.
+ */
+static int fail_rest(il__driver *d, uint32_t cell, uint32_t block, uint32_t from,
+                     const il_error *why, il_error *err)
 {
     int rc = IL_OK;
-    for (uint32_t i = 0; rc == IL_OK && i < il_plan_calls_per_block(d->plan); i++) {
+    for (uint32_t i = from; rc == IL_OK && i < il_plan_calls_per_block(d->plan); i++) {
         if (il_history_pending(&d->history, cell, block, i)) {
             il__slot slot = {cell, block, i};
             rc = il__driver_write_failure(d, &slot, "error", why, NULL, err);
@@ -305,7 +306,7 @@ static int run_calls(il__driver *d, uint32_t cell, uint32_t block, const il_call
         }
         json_decref(result.server);
         if (rc == IL_OK && code != IL_OK && d->loaded == IL__NO_GROUP) {
-            rc = fail_rest(d, cell, block, &why, err);
+            rc = fail_rest(d, cell, block, i + 1, &why, err);
             break;
         }
         il__driver_tick(d, block, NULL, d->plan->cells[cell].estimate_ms);
@@ -342,7 +343,7 @@ static int run_cell(il__driver *d, uint32_t cell, uint32_t block, il_error *err)
         if (why.code == IL_E_CRASHED || why.code == IL_E_TIMEOUT || why.code == IL_E_PROTOCOL) {
             il__driver_unload(d);
         }
-        return fail_rest(d, cell, block, &why, err);
+        return fail_rest(d, cell, block, 0, &why, err);
     }
     int rc = IL_OK;
     if (any_pending(d, cell, block, 0)) {
@@ -378,9 +379,9 @@ int il__driver_group(il__driver *d, uint32_t group, uint32_t block, il_error *er
     (void)snprintf(what, sizeof what, "%s  %s", p->study->backends[backend].name,
                    p->study->models[model].name);
     il__driver_tick(d, block, what, 0);
-    il_stream stream = il_stream_of((uint64_t)il_param_i64(&p->study->top, IL_P_SEED), "cells",
+    il_seeded stream = il_seeded_of((uint64_t)il_param_i64(&p->study->top, IL_P_SEED), "cells",
                                     (uint64_t)block * p->n_groups + group);
-    il_stream_shuffle(&stream, cells, n);
+    il_seeded_shuffle(&stream, cells, n);
     if (d->loaded != IL__NO_GROUP && (!keep || d->loaded != group)) {
         il__driver_unload(d);
     }
@@ -391,7 +392,7 @@ int il__driver_group(il__driver *d, uint32_t group, uint32_t block, il_error *er
             il__driver_tick(d, block, what, il_plan_load_estimate_ms(p, group));
         }
         if (rc == IL_OK && why.code != IL_OK) {
-            rc = fail_rest(d, cells[k], block, &why, err);
+            rc = fail_rest(d, cells[k], block, 0, &why, err);
         } else if (rc == IL_OK) {
             rc = run_cell(d, cells[k], block, err);
         }

@@ -9,17 +9,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct il_stream {
+typedef struct il_seeded {
     uint64_t state;
-} il_stream;
+} il_seeded;
 
 /* The stream of (seed, purpose, index). */
-il_stream il_stream_of(uint64_t seed, const char *purpose, uint64_t index);
+il_seeded il_seeded_of(uint64_t seed, const char *purpose, uint64_t index);
 /* splitmix64 (Steele, Lea, Flood 2014): 64 uniform bits. */
-uint64_t il_stream_next(il_stream *stream);
+uint64_t il_seeded_next(il_seeded *stream);
 /* Uniform below n ≥ 1, without modulo bias. */
-uint64_t il_stream_below(il_stream *stream, uint64_t n);
+uint64_t il_seeded_below(il_seeded *stream, uint64_t n);
 /* Fisher–Yates. */
-void il_stream_shuffle(il_stream *stream, uint32_t *items, size_t n);
+void il_seeded_shuffle(il_seeded *stream, uint32_t *items, size_t n);
 
 #endif

@@ -258,12 +258,12 @@ json_t *il_study_json(const il_study *s)
 void il_study_prompt_ids(uint64_t seed, const char *scenario, uint32_t row, uint32_t vocab_size,
                          uint32_t n_ids, int32_t *ids)
 {
-    il_stream shared = il_stream_of(seed, scenario, 0);
-    il_stream own = il_stream_of(seed, scenario, (uint64_t)row + 1);
+    il_seeded shared = il_seeded_of(seed, scenario, 0);
+    il_seeded own = il_seeded_of(seed, scenario, (uint64_t)row + 1);
     for (uint32_t i = 0; i < n_ids; i++) {
         /* The first ids of the rows run on from one another, so that no two rows are the same. */
-        uint64_t id = i == 0 ? (il_stream_below(&shared, vocab_size) + row) % vocab_size
-                             : il_stream_below(&own, vocab_size);
+        uint64_t id = i == 0 ? (il_seeded_below(&shared, vocab_size) + row) % vocab_size
+                             : il_seeded_below(&own, vocab_size);
         ids[i] = (int32_t)id;
     }
 }
