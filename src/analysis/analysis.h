@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * From a run directory to its tables. Reads RUN/journal.jsonl where there is one, else a foreign
- * RUN/metrics.csv; writes RUN/analysis/*.csv, replacing the directory in one rename, and for a
+ * RUN/metrics.csv; writes the tables of RUN/analysis, replacing the directory in one rename, and for a
  * journal the derived RUN/metrics.csv, runs.jsonl, resolved_model_params.csv and load_ms.csv.
  */
 #ifndef IL_ANALYSIS_ANALYSIS_H
@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 typedef struct il_analysis_options {
-    bool include_warmup;  /* in the tables of the original study */
-    size_t n_resamples;   /* of those tables; 1,000 in the original */
+    bool include_warmup; /* in the tables of the original study */
+    size_t n_resamples;  /* of those tables; 1,000 in the original */
     uint64_t seed;
     il_suite_lookup suites; /* NULL: no suites */
 } il_analysis_options;

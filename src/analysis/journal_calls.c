@@ -207,8 +207,8 @@ static int add_closure(load *l, const json_t *line, il_error *err)
         !small_index(line, "block", UINT32_MAX, &closure.block)) {
         return IL_OK;
     }
-    int rc = grow((void **)&f->closures, &l->journal->cap_closures, f->n_closures, sizeof closure,
-                  err);
+    int rc =
+        grow((void **)&f->closures, &l->journal->cap_closures, f->n_closures, sizeof closure, err);
     if (rc == IL_OK) {
         f->closures[f->n_closures++] = closure;
     }
@@ -240,7 +240,8 @@ static int add_sentinel(load *l, const json_t *line, il_error *err)
 {
     il_run_facts *f = l->facts;
     il_sentinel s = {number(line, "at_unix"), number(line, "gemm_ms"), number(line, "read_ms")};
-    int rc = grow((void **)&f->sentinels, &l->journal->cap_sentinels, f->n_sentinels, sizeof s, err);
+    int rc =
+        grow((void **)&f->sentinels, &l->journal->cap_sentinels, f->n_sentinels, sizeof s, err);
     if (rc == IL_OK && !isnan(s.at_unix)) {
         f->sentinels[f->n_sentinels++] = s;
     }

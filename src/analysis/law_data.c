@@ -53,8 +53,7 @@ static void fill_x(const il__run *run, const il__aggregates *all, const il__aggr
 {
     const il_cell *cell = il_rows_cell(run->rows, all->cells[item->first]);
     const il_model_shape *shape = il_shapes_of(run->shapes, model->name);
-    model->x[IL__X_params_total] =
-        cell->params_total > 0 ? cell->params_total / 1e6 : cell->params;
+    model->x[IL__X_params_total] = cell->params_total > 0 ? cell->params_total / 1e6 : cell->params;
     model->x[IL__X_params_non_embedding] = cell->params_non_embedding / 1e6;
     model->x[IL__X_n_layer] =
         !isnan(cell->n_layer) ? cell->n_layer : (shape ? shape->n_layer : NAN);
@@ -75,7 +74,8 @@ static double cell_log(const il__replicate *replicates, size_t n, double *scratc
 }
 
 typedef struct work {
-    il__replicate *replicates, *common; /* of one cell; of the model so far, medians as log10 sums */
+    il__replicate *replicates,
+        *common; /* of one cell; of the model so far, medians as log10 sums */
     double *scratch;
 } work;
 

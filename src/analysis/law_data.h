@@ -8,8 +8,7 @@
 
 #include "analysis/replicates.h"
 
-#define IL__LAW_X_MAP(X)                                                                           \
-    X(params_total) X(params_non_embedding) X(n_layer) X(bytes_read)
+#define IL__LAW_X_MAP(X) X(params_total) X(params_non_embedding) X(n_layer) X(bytes_read)
 
 typedef enum il__law_x {
 #define IL__LAW_X_ENUM(name) IL__X_##name,
@@ -22,9 +21,9 @@ extern const char *const il__law_x_names[IL__X_COUNT];
 
 typedef struct il__law_model {
     const char *name;
-    double x[IL__X_COUNT]; /* parameters in millions; NaN unknown */
-    double y;              /* log10 of the geometric mean over scenarios of median latencies, ms */
-    double y_unflagged;    /* the same without rows that carry flags; NaN when none is left */
+    double x[IL__X_COUNT];  /* parameters in millions; NaN unknown */
+    double y;               /* log10 of the geometric mean over scenarios of median latencies, ms */
+    double y_unflagged;     /* the same without rows that carry flags; NaN when none is left */
     size_t first, n_blocks; /* of its values */
     double inside_var;
 } il__law_model;

@@ -30,7 +30,8 @@ static int by_key(const void *pa, const void *pb)
 {
     size_t a = *(const size_t *)pa;
     size_t b = *(const size_t *)pb;
-    int order = compare_keys(il_rows_cell(sorted->run->rows, a), il_rows_cell(sorted->run->rows, b));
+    int order =
+        compare_keys(il_rows_cell(sorted->run->rows, a), il_rows_cell(sorted->run->rows, b));
     return order ? order : (a > b) - (a < b);
 }
 
@@ -51,8 +52,8 @@ static int by_item(const void *pa, const void *pb)
     return order ? order : compare_keys(ca, cb);
 }
 
-int il__merge_build(const il__run *run, unsigned mask, bool (*keep)(const il__run *, const il_cell *),
-                    il__merge *out, il_error *err)
+int il__merge_build(const il__run *run, unsigned mask,
+                    bool (*keep)(const il__run *, const il_cell *), il__merge *out, il_error *err)
 {
     size_t n_cells = il_rows_cell_count(run->rows);
     size_t n_ok = il_rows_ok_count(run->rows);
@@ -79,8 +80,7 @@ int il__merge_build(const il__run *run, unsigned mask, bool (*keep)(const il__ru
     }
     for (size_t i = 0; i < n; i++) {
         const il_cell *cell = il_rows_cell(run->rows, out->cells[i]);
-        if (out->n == 0 ||
-            compare_keys(il__merge_cell(out, &out->items[out->n - 1]), cell) != 0) {
+        if (out->n == 0 || compare_keys(il__merge_cell(out, &out->items[out->n - 1]), cell) != 0) {
             out->items[out->n++] = (il__merged){i, 0, cell->params};
         }
         il__merged *item = &out->items[out->n - 1];

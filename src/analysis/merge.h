@@ -33,8 +33,8 @@ typedef enum il__side { IL__MEASURED, IL__WARMUP } il__side;
 
 /* Groups by the keys in the mask the cells for which keep is true (NULL: all). Cells of both sides
  * count, so a group may have none of one. */
-int il__merge_build(const il__run *run, unsigned mask, bool (*keep)(const il__run *, const il_cell *),
-                    il__merge *out, il_error *err);
+int il__merge_build(const il__run *run, unsigned mask,
+                    bool (*keep)(const il__run *, const il_cell *), il__merge *out, il_error *err);
 void il__merge_free(il__merge *merge);
 const il_cell *il__merge_cell(const il__merge *merge, const il__merged *item); /* its first cell */
 /* Positions of the rows of one side, in merge->positions; returns how many. */

@@ -154,14 +154,12 @@ static void fill_mode(il_metric_row *row, const il__call *call, const plan_cell 
     v[IL_C_latency_ms].num = latency[mode];
     v[IL_C_cuda_event_ms].num = event[mode];
     v[IL_C_tokens_total].num = measured ? tokens[mode] : NAN;
-    v[IL_C_tokens_per_s].num =
-        latency[mode] > 0 ? tokens[mode] / (latency[mode] / 1000) : NAN;
+    v[IL_C_tokens_per_s].num = latency[mode] > 0 ? tokens[mode] / (latency[mode] / 1000) : NAN;
     v[IL_C_gen_tokens].num = !measured ? NAN : mode == PREFILL ? 0 : generated;
     v[IL_C_flops].num = flops[mode];
     /* What a prefill reads depends on the kernel; a decode step reads the weights and the cache. */
-    v[IL_C_bytes_read].num = mode == KV_DECODE
-                                 ? number(p->cell, "bytes_per_step") * call->decode_steps
-                                 : NAN;
+    v[IL_C_bytes_read].num =
+        mode == KV_DECODE ? number(p->cell, "bytes_per_step") * call->decode_steps : NAN;
 }
 
 static void print_json_text(il_buf *out, const char *text, size_t len)
@@ -221,8 +219,7 @@ static void print_csv(const il_metric_row *row, il_csv_writer *out)
 }
 
 /* A planned call without a line: not run, or skipped with its cell. */
-static il__call absent_call(const il__journal *j, int64_t index, const json_t *cell,
-                            il__call blank)
+static il__call absent_call(const il__journal *j, int64_t index, const json_t *cell, il__call blank)
 {
     int64_t per_block = j->warmups + j->repetitions;
     int64_t in_cell = index % (j->blocks * per_block);
@@ -262,9 +259,10 @@ static il__call blank_call(void)
                       .hint = "",
                       .done_reason = ""};
 #define BLANK(name) blank.name = NAN;
-    IL__CALL_NUMBER_MAP(BLANK) IL__STATE_NUMBER_MAP(BLANK)
+    IL__CALL_NUMBER_MAP(BLANK)
+    IL__STATE_NUMBER_MAP(BLANK)
 #undef BLANK
-    return blank;
+        return blank;
 }
 
 static int emit_call(sink *out, const plan_cell *p, const il__call *call, il_metric_row *row,
@@ -338,7 +336,8 @@ static int open_file(const char *run_dir, const char *name, il_csv_writer *out, 
 {
     char path[PATH_BYTES];
     int rc = il_path_join(path, sizeof path, run_dir, name);
-    return rc ? il_fail(err, rc, "the path of %s is too long", name) : il_csv_create(path, out, err);
+    return rc ? il_fail(err, rc, "the path of %s is too long", name)
+              : il_csv_create(path, out, err);
 }
 
 static int open_sink(const char *run_dir, sink *out, il_error *err)

@@ -73,8 +73,8 @@ static bool from_manifest(const json_t *manifest, const char *model, il_model_sh
 
 static bool from_config(const char *dir, const char *model, il_model_shape *out)
 {
-    int n = snprintf(out->source, sizeof out->source, "%s%s%s/config.json", dir,
-                     dir[0] ? "/" : "", model);
+    int n = snprintf(out->source, sizeof out->source, "%s%s%s/config.json", dir, dir[0] ? "/" : "",
+                     model);
     if (n < 0 || (size_t)n >= sizeof out->source || strstr(model, "..")) {
         return false;
     }
@@ -106,9 +106,8 @@ int il_shapes_find(const char *run_dir, const char *const *models, size_t n_mode
         if (strlen(models[i]) >= sizeof shape.model) {
             continue;
         }
-        if (from_manifest(manifest, models[i], &shape) ||
-            from_config(run_dir, models[i], &shape) || from_config("", models[i], &shape) ||
-            (suites && suites(models[i], &shape))) {
+        if (from_manifest(manifest, models[i], &shape) || from_config(run_dir, models[i], &shape) ||
+            from_config("", models[i], &shape) || (suites && suites(models[i], &shape))) {
             memcpy(shape.model, models[i], strlen(models[i]) + 1);
             out->items[out->n++] = shape;
         }

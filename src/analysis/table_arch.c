@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const architecture_columns[] = {"model",  "config_path", "n_layer",
-                                                   "n_embd", "n_head",      "n_inner",
-                                                   "vocab_size", "n_positions"};
+static const char *const architecture_columns[] = {
+    "model", "config_path", "n_layer", "n_embd", "n_head", "n_inner", "vocab_size", "n_positions"};
 static const char *const correlation_columns[] = {"backend",
                                                   "batch_size",
                                                   "mode",
@@ -24,9 +23,10 @@ static const char *const correlation_columns[] = {"backend",
                                                   "spearman_rho_n_embd_vs_log_latency",
                                                   "spearman_p_n_embd_vs_log_latency"};
 static const char *const multivariate_columns[] = {
-    "backend",     "backend_kind",  "batch_size",       "mode",      "n_models",  "beta_log_params",
-    "gamma_log_layers", "r2",       "beta_ci_low",      "beta_ci_high", "gamma_ci_low",
-    "gamma_ci_high", "r2_ci_low",   "r2_ci_high",       "boot_n_used", "boot_n_requested"};
+    "backend",     "backend_kind",    "batch_size",       "mode",
+    "n_models",    "beta_log_params", "gamma_log_layers", "r2",
+    "beta_ci_low", "beta_ci_high",    "gamma_ci_low",     "gamma_ci_high",
+    "r2_ci_low",   "r2_ci_high",      "boot_n_used",      "boot_n_requested"};
 
 /* The models of one aggregate fit whose shape is known. */
 typedef struct points {

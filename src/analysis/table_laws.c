@@ -12,12 +12,12 @@
 #include <stdlib.h>
 
 static const char *const law_columns[] = {
-    "backend",     "batch_size", "mode",      "x",       "form",      "n_models", "n_blocks",
-    "replication", "term",       "estimate",  "ci_low",  "ci_high",   "ci_method", "loo_mape",
-    "loo_p95",     "delta_aicc", "selected",  "verdict", "because"};
-static const char *const loo_columns[] = {"backend",  "batch_size", "mode",         "x",
-                                          "form",     "term",       "left_out",     "estimate",
-                                          "estimate_all", "leverage", "cooks_distance", "decisive"};
+    "backend",     "batch_size", "mode",     "x",       "form",    "n_models",  "n_blocks",
+    "replication", "term",       "estimate", "ci_low",  "ci_high", "ci_method", "loo_mape",
+    "loo_p95",     "delta_aicc", "selected", "verdict", "because"};
+static const char *const loo_columns[] = {
+    "backend",  "batch_size", "mode",         "x",        "form",           "term",
+    "left_out", "estimate",   "estimate_all", "leverage", "cooks_distance", "decisive"};
 static const char *const term_names[] = {"intercept", "slope"};
 
 /* One law: the models whose x is known. */
@@ -149,10 +149,11 @@ static void say_supported(const law *l, il_buf *out)
         low = fmin(low, l->loo.rows[2 * i + 1].estimate);
         high = fmax(high, l->loo.rows[2 * i + 1].estimate);
     }
-    (void)il_buf_printf(out,
-                        "no model is decisive: the slope %.3f stays between %.3f and %.3f whichever "
-                        "of the %zu models is left out",
-                        l->loo.fit.coef[1], low, high, l->n);
+    (void)il_buf_printf(
+        out,
+        "no model is decisive: the slope %.3f stays between %.3f and %.3f whichever "
+        "of the %zu models is left out",
+        l->loo.fit.coef[1], low, high, l->n);
     if (l->boot.slope.low <= 0 && l->boot.slope.high >= 0) {
         (void)il_buf_puts(out, "; its interval takes in 0");
     }
@@ -297,7 +298,8 @@ int il__write_laws(const il__run *run, il_error *err)
     il_csv_writer laws = {.fd = -1};
     il_csv_writer left_out = {.fd = -1};
     int rc = il__aggregates_build(run, &all, err);
-    rc = rc ? rc : il__table_open(run, "laws.csv", law_columns, IL__COUNT_OF(law_columns), &laws, err);
+    rc = rc ? rc
+            : il__table_open(run, "laws.csv", law_columns, IL__COUNT_OF(law_columns), &laws, err);
     rc = rc ? rc
             : il__table_open(run, "leave_one_out.csv", loo_columns, IL__COUNT_OF(loo_columns),
                              &left_out, err);

@@ -13,8 +13,8 @@
 #include <string.h>
 
 static const char *const columns[] = {
-    "backend",     "mode",    "cell",        "n_blocks",       "aa_ratio",
-    "ci_low",      "ci_high", "mde_percent", "closure",        "drift_percent_per_hour",
+    "backend",      "mode",           "cell",           "n_blocks", "aa_ratio",
+    "ci_low",       "ci_high",        "mde_percent",    "closure",  "drift_percent_per_hour",
     "flagged_rows", "closure_ci_low", "closure_ci_high"};
 static const char *const modes[] = {"prefill", "kv_decode", "e2e_kv"};
 enum { PREFILL, KV_DECODE, E2E_KV, N_MODES };
@@ -147,8 +147,7 @@ int il__write_noise(const il__run *run, il_error *err)
     double *b = a + most;
     il_interval machine = {NAN, NAN, NAN};
     il_csv_writer out;
-    int rc =
-        il__table_open(run, "noise_floor.csv", columns, IL__COUNT_OF(columns), &out, err);
+    int rc = il__table_open(run, "noise_floor.csv", columns, IL__COUNT_OF(columns), &out, err);
     if (rc != IL_OK) {
         free(a);
         return rc;

@@ -22,13 +22,24 @@
 
 static const char *const scaling_columns[] = {"backend",  "backend_kind", "batch_size", "mode",
                                               "scenario", "aggregation",  FIT_COLUMNS};
-static const char *const limited_columns[] = {"backend",     "backend_kind", "batch_size",
-                                              "mode",        "scenario",     "aggregation",
-                                              "filter",      FIT_COLUMNS};
-static const char *const overhead_columns[] = {
-    "backend", "backend_kind", "batch_size", "mode", "aggregation", "fit", "n_models", "ok", "a_ms",
-    "b_ms_per_million_params", "r2", "overhead_fraction_at_min_model",
-    "overhead_fraction_at_max_model", "b", "s"};
+static const char *const limited_columns[] = {"backend", "backend_kind", "batch_size",
+                                              "mode",    "scenario",     "aggregation",
+                                              "filter",  FIT_COLUMNS};
+static const char *const overhead_columns[] = {"backend",
+                                               "backend_kind",
+                                               "batch_size",
+                                               "mode",
+                                               "aggregation",
+                                               "fit",
+                                               "n_models",
+                                               "ok",
+                                               "a_ms",
+                                               "b_ms_per_million_params",
+                                               "r2",
+                                               "overhead_fraction_at_min_model",
+                                               "overhead_fraction_at_max_model",
+                                               "b",
+                                               "s"};
 
 /* A fit waiting to be written: its key and the points in the pool. */
 typedef struct group {
@@ -83,9 +94,9 @@ static void add_scenarios(const il__run *run, groups *g)
         }
         if (!last || last->backend != cell->backend || last->mode != cell->mode ||
             last->scenario != cell->scenario) {
-            g->items[g->n++] = (group){cell->backend, cell->backend_kind,
-                                       cell->mode,    il__text(run, cell->scenario),
-                                       cell->batch_size, g->n_points, 0};
+            g->items[g->n++] = (group){
+                cell->backend,    cell->backend_kind, cell->mode, il__text(run, cell->scenario),
+                cell->batch_size, g->n_points,        0};
         }
         add_point(g, cell->params, il__cell_median(run, i, IL_Q_latency));
         last = cell;
@@ -97,8 +108,8 @@ static void add_aggregates(const il__run *run, const il__aggregates *all, groups
     for (size_t i = 0; i < all->n;) {
         const il__aggregate *a = &all->items[i];
         size_t end = i + il__aggregate_run(all, i);
-        g->items[g->n++] = (group){a->backend, a->backend_kind, a->mode, "__all__",
-                                   a->batch_size, g->n_points, 0};
+        g->items[g->n++] =
+            (group){a->backend, a->backend_kind, a->mode, "__all__", a->batch_size, g->n_points, 0};
         for (; i < end; i++) {
             add_point(g, all->items[i].params,
                       il__aggregate_geomean(run, all, &all->items[i], IL_Q_latency));
@@ -154,10 +165,10 @@ static int write_fit(const il__run *run, const char *table, const groups *g, con
     }
     il_csv_i64(out, (int64_t)n);
     il_csv_bool(out, ok);
-    const double values[] = {line.intercept,       line.slope,        line.r2,
-                             spearman.rho,         spearman.p,        robust.slope,
-                             robust.intercept,     robust.slope_low,  robust.slope_high,
-                             boot.slope.low,       boot.slope.high,   boot.intercept.low,
+    const double values[] = {line.intercept,     line.slope,       line.r2,
+                             spearman.rho,       spearman.p,       robust.slope,
+                             robust.intercept,   robust.slope_low, robust.slope_high,
+                             boot.slope.low,     boot.slope.high,  boot.intercept.low,
                              boot.intercept.high};
     for (size_t i = 0; i < IL__COUNT_OF(values); i++) {
         il_csv_f64(out, values[i]);
@@ -229,8 +240,8 @@ static void add_limited(const il__run *run, const il__aggregates *all, double *s
             i = end;
             continue;
         }
-        g->items[g->n++] = (group){a->backend, a->backend_kind, a->mode, "__all__",
-                                   a->batch_size, g->n_points, 0};
+        g->items[g->n++] =
+            (group){a->backend, a->backend_kind, a->mode, "__all__", a->batch_size, g->n_points, 0};
         for (; i < end; i++) {
             const il__aggregate *item = &all->items[i];
             double sum = 0;
@@ -266,8 +277,9 @@ int il__write_scaling(const il__run *run, il_error *err)
         add_limited(run, &all, scratch, &limited);
         rc = write_groups(run, "scaling_fits.csv", &fits, NULL, err);
     }
-    rc = rc ? rc : write_groups(run, "scaling_fits_length_limited.csv", &limited,
-                                "length_limited_decode_only", err);
+    rc = rc ? rc
+            : write_groups(run, "scaling_fits_length_limited.csv", &limited,
+                           "length_limited_decode_only", err);
     free(scratch);
     groups_free(&fits);
     groups_free(&limited);
@@ -311,8 +323,9 @@ int il__write_overhead(const il__run *run, il_error *err)
     il_csv_writer out;
     int rc = il__aggregates_build(run, &all, err);
     rc = rc ? rc : groups_open(run, &g, err);
-    rc = rc ? rc : il__table_open(run, "overhead_compute_fits.csv", overhead_columns,
-                                  IL__COUNT_OF(overhead_columns), &out, err);
+    rc = rc ? rc
+            : il__table_open(run, "overhead_compute_fits.csv", overhead_columns,
+                             IL__COUNT_OF(overhead_columns), &out, err);
     if (rc == IL_OK) {
         add_aggregates(run, &all, &g);
         for (size_t i = 0; i < g.n; i++) {

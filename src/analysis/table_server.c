@@ -99,12 +99,15 @@ static int write_breakdown(const il__run *run, il_error *err)
     return rc;
 }
 
-static const char *const early_columns[] = {
-    "backend",           "model",
-    "scenario",          "n",
-    "params_millions_effective_median", "gen_tokens_target",
-    "gen_tokens_raw_median", "early_stop_rate",
-    "done_reason_mode"};
+static const char *const early_columns[] = {"backend",
+                                            "model",
+                                            "scenario",
+                                            "n",
+                                            "params_millions_effective_median",
+                                            "gen_tokens_target",
+                                            "gen_tokens_raw_median",
+                                            "early_stop_rate",
+                                            "done_reason_mode"};
 
 /* The commonest reason; of equally common ones the first in the alphabet. "" when none is given. */
 static const char *commonest_reason(il__merge *merge, size_t n_rows)
@@ -185,9 +188,16 @@ static int write_early_stops(const il__run *run, il_error *err)
     return rc;
 }
 
-static const char *const linearity_columns[] = {
-    "model", "n", "gen_tokens_target", "a_ms", "b_ms_per_token", "r2", "affine_ms_at_target",
-    "gen_tokens_raw_min", "gen_tokens_raw_median", "gen_tokens_raw_max"};
+static const char *const linearity_columns[] = {"model",
+                                                "n",
+                                                "gen_tokens_target",
+                                                "a_ms",
+                                                "b_ms_per_token",
+                                                "r2",
+                                                "affine_ms_at_target",
+                                                "gen_tokens_raw_min",
+                                                "gen_tokens_raw_median",
+                                                "gen_tokens_raw_max"};
 static const char *const projection_columns[] = {"model",
                                                  "gen_tokens_target",
                                                  "n",

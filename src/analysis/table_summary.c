@@ -76,11 +76,11 @@ static void write_cell(const il__run *run, size_t number, double *scratch, il_cs
     il_csv_f64(out, il_quantile_select(scratch, n, 0.95));
     il_csv_f64(out, il_quantile_select(scratch, n, 0.99));
     static const il_quantity medians[] = {
-        IL_Q_tokens_per_s,     IL_Q_tokens_per_s_compute,  IL_Q_tokens_total,
-        IL_Q_tokens_total_compute, IL_Q_prompt_tokens,     IL_Q_prompt_tokens_raw,
-        IL_Q_prompt_tokens_compute, IL_Q_gen_tokens,       IL_Q_gen_tokens_raw,
-        IL_Q_gen_tokens_target, IL_Q_cuda_event,           IL_Q_gpu_peak,
-        IL_Q_ollama_load,      IL_Q_params_config,         IL_Q_params_measured,
+        IL_Q_tokens_per_s,          IL_Q_tokens_per_s_compute, IL_Q_tokens_total,
+        IL_Q_tokens_total_compute,  IL_Q_prompt_tokens,        IL_Q_prompt_tokens_raw,
+        IL_Q_prompt_tokens_compute, IL_Q_gen_tokens,           IL_Q_gen_tokens_raw,
+        IL_Q_gen_tokens_target,     IL_Q_cuda_event,           IL_Q_gpu_peak,
+        IL_Q_ollama_load,           IL_Q_params_config,        IL_Q_params_measured,
     };
     for (size_t i = 0; i < IL__COUNT_OF(medians); i++) {
         il_csv_f64(out, il__cell_median(run, number, medians[i]));

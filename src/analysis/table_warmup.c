@@ -8,17 +8,23 @@
 
 #include <math.h>
 
-static const char *const warmup_columns[] = {
-    "backend",          "model",      "scenario",           "mode",
-    "warmup_n",         "warmup_median_ms", "measured_n",   "measured_median_ms",
-    "warmup_to_measured_ratio", "warmup_minus_measured_ms"};
+static const char *const warmup_columns[] = {"backend",
+                                             "model",
+                                             "scenario",
+                                             "mode",
+                                             "warmup_n",
+                                             "warmup_median_ms",
+                                             "measured_n",
+                                             "measured_median_ms",
+                                             "warmup_to_measured_ratio",
+                                             "warmup_minus_measured_ms"};
 
 int il__write_warmup(const il__run *run, il_error *err)
 {
     il__merge merge;
     il_csv_writer out;
-    int rc = il__merge_build(
-        run, IL__KEY_BACKEND | IL__KEY_MODEL | IL__KEY_SCENARIO | IL__KEY_MODE, NULL, &merge, err);
+    int rc = il__merge_build(run, IL__KEY_BACKEND | IL__KEY_MODEL | IL__KEY_SCENARIO | IL__KEY_MODE,
+                             NULL, &merge, err);
     rc = rc ? rc
             : il__table_open(run, "warmup_effect.csv", warmup_columns, IL__COUNT_OF(warmup_columns),
                              &out, err);
@@ -48,8 +54,8 @@ int il__write_warmup(const il__run *run, il_error *err)
 }
 
 static const char *const event_columns[] = {
-    "backend",       "backend_kind",      "mode",          "is_warmup", "n", "rel_gap_median",
-    "rel_gap_p95",   "abs_gap_ms_median", "abs_gap_ms_p95"};
+    "backend",     "backend_kind",      "mode",          "is_warmup", "n", "rel_gap_median",
+    "rel_gap_p95", "abs_gap_ms_median", "abs_gap_ms_p95"};
 
 /* Fills scratch with the gaps of the rows that have both times. */
 static size_t gaps(il__merge *merge, size_t n_rows, bool relative)
@@ -92,8 +98,7 @@ int il__write_events(const il__run *run, il_error *err)
 {
     il__merge merge;
     il_csv_writer out;
-    int rc =
-        il__merge_build(run, IL__KEY_BACKEND | IL__KEY_KIND | IL__KEY_MODE, NULL, &merge, err);
+    int rc = il__merge_build(run, IL__KEY_BACKEND | IL__KEY_KIND | IL__KEY_MODE, NULL, &merge, err);
     rc = rc ? rc
             : il__table_open(run, "cuda_event_gap_summary.csv", event_columns,
                              IL__COUNT_OF(event_columns), &out, err);

@@ -128,7 +128,8 @@ static int by_aggregate(const void *pa, const void *pb)
     const il_cell *b = il_rows_cell(sorted_run->rows, *(const size_t *)pb);
     int order = strcmp(il__text(sorted_run, a->backend), il__text(sorted_run, b->backend));
     order = order ? order : strcmp(il__text(sorted_run, a->mode), il__text(sorted_run, b->mode));
-    order = order ? order : (a->backend_kind > b->backend_kind) - (a->backend_kind < b->backend_kind);
+    order =
+        order ? order : (a->backend_kind > b->backend_kind) - (a->backend_kind < b->backend_kind);
     order = order ? order : (a->batch_size > b->batch_size) - (a->batch_size < b->batch_size);
     order = order ? order : isnan(a->params) - isnan(b->params);
     order = order ? order : (a->params > b->params) - (a->params < b->params);
@@ -211,8 +212,8 @@ size_t il__aggregate_run(const il__aggregates *all, size_t from)
     size_t n = 1;
     while (from + n < all->n) {
         const il__aggregate *b = &all->items[from + n];
-        if (a->backend != b->backend || a->backend_kind != b->backend_kind ||
-            a->mode != b->mode || a->batch_size != b->batch_size) {
+        if (a->backend != b->backend || a->backend_kind != b->backend_kind || a->mode != b->mode ||
+            a->batch_size != b->batch_size) {
             break;
         }
         n++;

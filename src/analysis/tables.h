@@ -28,7 +28,8 @@ int il__medians_compute(il__run *run, il_error *err);
 /* Values in the tables of the original: measured, with warm-up when that was asked for. */
 size_t il__cell_n(const il__run *run, const il_cell *cell);
 double il__cell_median(const il__run *run, size_t cell, il_quantity quantity);
-/* Copies the values of a span that were measured into out (at least count long); returns how many. */
+/* Copies the values of a span that were measured into out (at least count long); returns how many.
+ */
 size_t il__span_values(const il__run *run, size_t first, size_t count, il_quantity quantity,
                        double *out);
 /* Whether the row at this position stopped before the length asked for. */

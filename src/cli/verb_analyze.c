@@ -164,8 +164,8 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
     (void)n_words;
     il_error err = {0};
     const il_analysis_options options = {
-        .include_warmup = il_param_has(flags, IL_P_INCLUDE_WARMUP) &&
-                          il_param_flag(flags, IL_P_INCLUDE_WARMUP),
+        .include_warmup =
+            il_param_has(flags, IL_P_INCLUDE_WARMUP) && il_param_flag(flags, IL_P_INCLUDE_WARMUP),
         .n_resamples = (size_t)il_param_i64(flags, IL_P_BOOTSTRAP),
         .seed = (uint64_t)il_param_i64(flags, IL_P_SEED),
         .suites = find_in_suites,
