@@ -6,7 +6,7 @@
 #ifndef IL_REPORT_FACTS_H
 #define IL_REPORT_FACTS_H
 
-#include "report/csv.h"
+#include "report/artifact.h"
 #include "report/medians.h"
 
 #include <jansson.h>

@@ -28,18 +28,18 @@ static const char *const colours[IL__PLOT_SERIES] = {"#0072B2", "#D55E00", "#009
                                                      "#E69F00", "#56B4E9", "#000000"};
 static const int markers[IL__PLOT_SERIES] = {7, 5, 9, 13, 11, 15, 3};
 
-/* 'text' as a gnuplot literal: in single quotes only '' is special. Back quotes and line breaks do
- * nothing there, and are replaced all the same. */
+/* 'text' as a gnuplot literal. Nothing is expanded in single quotes, and no quote is let in: gnuplot
+ * 5.4 reads a doubled one at the start of a text as its end. */
 static void put_literal(il_buf *to, const char *text)
 {
     char clean[1024];
     il_words_clean(clean, sizeof clean, text, 220);
     (void)il_buf_puts(to, "'");
     for (const char *p = clean; *p; p++) {
-        char c = *p == '`' ? '\'' : *p;
-        (void)il_buf_append(to, &c, 1);
-        if (c == '\'') {
-            (void)il_buf_append(to, &c, 1);
+        if (*p == '\'' || *p == '`') {
+            (void)il_buf_puts(to, "\xE2\x80\x99");
+        } else {
+            (void)il_buf_append(to, p, 1);
         }
     }
     (void)il_buf_puts(to, "'");

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "report/csv.h"
+#include "report/artifact.h"
 #include "report/medians_internal.h"
 #include "stats/order.h"
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "report/facts.h"
+#include "report/findings.h"
 #include "report/names.h"
 #include "report/plot.h"
 #include "report/words.h"
@@ -231,8 +232,9 @@ static int scaling_texts(drawing *d, il__plot *p, const fit_row *fit)
         const il_artifact *t = &d->facts->laws;
         double low = il_artifact_number(t, fit->law, "ci_low");
         double high = il_artifact_number(t, fit->law, "ci_high");
-        if (isfinite(low) && isfinite(high)) {
-            (void)snprintf(interval, sizeof interval, ", 95 %% t interval of the slope %.2f to %.2f", low, high);
+        if (il_findings_quotable(il_artifact_text(t, fit->law, "ci_method")) && isfinite(low) &&
+            isfinite(high)) {
+            (void)snprintf(interval, sizeof interval, ", 95 %% interval of the slope %.2f to %.2f", low, high);
         }
         bool stands = strcmp(il_artifact_text(t, fit->law, "verdict"), "supported") == 0;
         char why[320];

@@ -99,7 +99,7 @@ void il__report_laws(il_buf *to, const il_facts *f)
                           "changes by more than half, changes sign, or its interval takes in 0: then "
                           "the law is not identifiable. The error is of models that the fit has not "
                           "seen.\n\n"
-                          "| backend | batch | mode | x | models | exponent (95 % t interval) "
+                          "| backend | batch | mode | x | models | exponent (95 % interval) "
                           "| farthest leave-one-out | held-out error | verdict | because |\n"
                           "|---|--:|---|---|--:|--:|---|--:|---|---|\n");
     size_t n = 0;
@@ -113,10 +113,10 @@ void il__report_laws(il_buf *to, const il_facts *f)
         il__md_cell(to, il_artifact_text(t, i, "mode"));
         il__md_cell(to, il_findings_x_words(il_artifact_text(t, i, "x")));
         il__md_cell(to, il_artifact_text(t, i, "n_models"));
-        bool t_interval = il_artifact_text(t, i, "ci_method")[0] == 't';
+        bool quotable = il_findings_quotable(il_artifact_text(t, i, "ci_method"));
         il__md_number(to, il_artifact_number(t, i, "estimate"),
-                      t_interval ? il_artifact_number(t, i, "ci_low") : NAN,
-                      t_interval ? il_artifact_number(t, i, "ci_high") : NAN);
+                      quotable ? il_artifact_number(t, i, "ci_low") : NAN,
+                      quotable ? il_artifact_number(t, i, "ci_high") : NAN);
         put_left_out(to, f, i);
         double error = il_artifact_number(t, i, "loo_mape") * 100.0;
         (void)(isfinite(error) ? il_buf_printf(to, " %.2g %% |", error)
@@ -286,7 +286,8 @@ void il__report_method(il_buf *to, const il_facts *f)
         "4. A cell's time is the median over replicates; its interval is exact, from order "
         "statistics, at 95 % or more.\n"
         "5. Over several scenarios: the geometric mean within each replicate, then the median.\n"
-        "6. A law is least squares of log time on log x over models; its interval is Student's t.\n"
+        "6. A law is least squares of log time on log x over models; its interval is by resampling "
+        "models and blocks, widened until it covers (ci_method nested_bootstrap), or Student's t.\n"
         "7. Every law is fitted again without each model; a law with a decisive model, or with fewer "
         "than its coefficients + 3 models, is not identifiable.\n"
         "8. Two arms of the same cell give the noise floor; smaller effects get no verdict.\n"

@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
-#include "report/csv.h"
+#include "report/artifact.h"
 #include "report/medians.h"
 
 #define FIXTURE IL_TEST_SOURCE_DIR "/tests/report/fixture/run/metrics.csv"

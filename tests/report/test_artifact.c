@@ -2,7 +2,7 @@
 #include "check.h"
 
 #include "base/file.h"
-#include "report/csv.h"
+#include "report/artifact.h"
 
 static char path[600];
 
