@@ -8,3 +8,11 @@ int il_study_run_derive(const char *dir, const il_param_set *flags, il_error *er
     (void)err;
     return IL_OK;
 }
+
+int il_study_sweep_derive(const char *dir, const il_param_set *flags, il_error *err)
+{
+    (void)dir;
+    (void)flags;
+    (void)err;
+    return IL_OK;
+}

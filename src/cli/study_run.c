@@ -197,6 +197,9 @@ int il_study_run_verdict(const il_study_run *run)
     const il_driver_result *r = &run->result;
     char time[32];
     il_progress_time(r->elapsed_s, time, sizeof time);
+    if (run->brief && r->ok > 0 && r->error == 0 && !r->interrupted) {
+        return IL_EXIT_DONE;
+    }
     il_log(IL_LOG_INFO,
            "%llu calls ok, %llu failed, %llu skipped, %llu flagged, %llu not run, in %s: %s",
            (unsigned long long)r->ok, (unsigned long long)r->error, (unsigned long long)r->skipped,

@@ -11,6 +11,8 @@
 #define IL_VERB_MAP(X)                                                                             \
     X(il_verb_doctor)                                                                              \
     X(il_verb_run)                                                                                 \
+    X(il_verb_sweep)                                                                               \
+    X(il_verb_bench)                                                                               \
     X(il_verb_report)                                                                              \
     X(il_verb_model_make)                                                                          \
     X(il_verb_model_list)                                                                          \

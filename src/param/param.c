@@ -65,7 +65,8 @@ const char *il_param_nearest(const char *name, uint32_t scopes)
 
 static bool choice_allowed(const char *choices, const char *text)
 {
-    size_t n = strlen(text);
+    size_t n = strcspn(text, "|");
+    n = text[n] == '\0' ? n : 0; /* "a|b" is no choice */
     for (const char *p = choices; n > 0 && p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL) {
         if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0')) {
             return true;

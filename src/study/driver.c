@@ -43,7 +43,7 @@ void il__driver_tick(il__driver *d, uint32_t block, const char *what, double don
     }
     il_driver_progress p = {.block = block + 1, .blocks = d->plan->blocks, .what = what};
     p.done = d->work_ms > 0 ? d->done_ms / d->work_ms : 0;
-    p.elapsed_s = (double)(il_clock_ns() - d->started_ns) * 1e-9;
+    p.elapsed_s = (double)(il_clock_ns() - d->measuring_ns) * 1e-9;
     p.left_s = p.done > 0.01 ? p.elapsed_s * (1 - p.done) / p.done : (double)NAN;
     d->options->progress(&p, d->options->user);
 }
@@ -290,6 +290,7 @@ int il_driver_run(const il_plan *plan, const il_driver_options *options, il_driv
     int rc = prepare_run(&d, err);
     if (rc == IL_OK) {
         say_pilot(&d);
+        d.measuring_ns = il_clock_ns();
         rc = run_blocks(&d, err);
         count_results(&d);
         il_error last = {0};

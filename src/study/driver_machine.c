@@ -146,6 +146,7 @@ int il__driver_block_facts(il__driver *d, uint32_t block, il_error *err)
     if (rc == IL_OK && !d->history.ceilings[block]) {
         rc = write_ceilings(d, block, err);
     }
+    il__driver_tick(d, block, NULL, IL_PLAN_BLOCK_OVERHEAD_MS);
     return rc;
 }
 

@@ -42,6 +42,7 @@ typedef struct il__driver {
     uint32_t *pair_cell;
 
     int64_t started_ns;
+    int64_t measuring_ns;    /* the pilot is over */
     double budget_s;         /* 0 = none */
     double work_ms, done_ms; /* estimated work of the run, and how much of it is done */
     bool stopped;            /* by a signal or the budget */

@@ -13,7 +13,6 @@
 #define GUESS_LOAD_BYTES_PER_MS 1e6
 #define GUESS_SPAWN_MS          20.0
 #define GUESS_SERVER_CALL_MS    3000.0
-#define GUESS_BLOCK_OVERHEAD_MS 900.0 /* sentinel and ceilings */
 
 static bool kind_is(const char *kind, const char *other)
 {
@@ -87,6 +86,7 @@ static void check_prompt(const il_plan *p, il_cell *c)
     } else if (!ids && !scenario->prompt) {
         (void)il_fail(&c->skip, IL_E_UNSUPPORTED,
                       "scenario %s is a list of ids, and this server takes text", scenario->name);
+        il_error_hint(&c->skip, "give the scenario a prompt text");
     } else if (ids && m->has_shape && m->shape.n_positions > 0 &&
                (uint64_t)scenario->depth_tok + c->seq_len + c->gen_tokens > m->shape.n_positions) {
         (void)il_fail(
@@ -196,7 +196,7 @@ double il_plan_load_estimate_ms(const il_plan *p, uint32_t group)
 
 double il_plan_estimate_s(const il_plan *p)
 {
-    double per_block_ms = p->sentinel ? GUESS_BLOCK_OVERHEAD_MS : 0;
+    double per_block_ms = p->sentinel ? IL_PLAN_BLOCK_OVERHEAD_MS : 0;
     for (uint32_t g = 0; g < p->n_groups; g++) {
         double calls_ms = 0;
         for (uint32_t i = 0; i < p->n_cells; i++) {

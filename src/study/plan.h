@@ -55,6 +55,8 @@ json_t *il_plan_json(const il_plan *plan, const char *run_id);
 uint64_t il_plan_group_bytes(const il_plan *plan, uint32_t group);
 /* Wall time of the whole run by the cells' estimates, seconds. */
 double il_plan_estimate_s(const il_plan *plan);
+/* Sentinel and ceilings of a block, as the estimate counts them. */
+#define IL_PLAN_BLOCK_OVERHEAD_MS 900.0
 /* Loading a group's model into a fresh process, by the same guess. */
 double il_plan_load_estimate_ms(const il_plan *plan, uint32_t group);
 

@@ -195,6 +195,21 @@ static bool any_wanted(const char *name, const il_param_value *filter)
     return false;
 }
 
+/* By whole names, then by their last parts. */
+static const char *nearest_name(const char *text, const char *const *names, size_t n)
+{
+    const char *nearest = il_text_nearest(text, names, n);
+    unsigned least = nearest ? 0 : 3;
+    for (size_t i = 0; i < n; i++) {
+        unsigned d = il_text_distance(text, il_path_base(names[i]));
+        if (d < least) {
+            least = d;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}
+
 /* Every filter must name something: a typing error must not silently measure less. */
 static int check_filter(const char *flag, const il_param_value *filter, const char *const *names,
                         size_t n_names, il_error *err)
@@ -207,7 +222,7 @@ static int check_filter(const char *flag, const il_param_value *filter, const ch
         if (!found) {
             int rc =
                 il_fail(err, IL_E_USAGE, "--%s: the study has no \"%s\"", flag, filter->texts[i]);
-            const char *nearest = il_text_nearest(filter->texts[i], names, n_names);
+            const char *nearest = nearest_name(filter->texts[i], names, n_names);
             if (nearest) {
                 il_error_hint(err, "did you mean \"%s\"?", nearest);
             } else if (n_names > 0) {

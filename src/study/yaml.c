@@ -41,7 +41,7 @@ static int parser_failed(const parse *p, il_error *err)
                      y->context ? y->context : "");
     il_error_where(err, "%s:%zu:%zu", p->origin, y->problem_mark.line + 1,
                    y->problem_mark.column + 1);
-    if (strstr(problem, "cannot start any token")) {
+    if (strstr(problem, "cannot start any token") || strstr(problem, "tab character")) {
         il_error_hint(err,
                       "a tab, or one of @ ` %% outside quotes? indent with spaces, quote text");
     }
