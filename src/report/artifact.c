@@ -235,7 +235,8 @@ uint64_t il__csv_line(const il__csv_reader *r)
     return r->line;
 }
 
-static int table_append(il_artifact *t, il__csv_reader *r, size_t *cap, il_arena *arena, il_error *err)
+static int table_append(il_artifact *t, il__csv_reader *r, size_t *cap, il_arena *arena,
+                        il_error *err)
 {
     if (t->n_rows == *cap) {
         size_t grown = *cap ? *cap * 2 : 64;
@@ -261,7 +262,7 @@ static int table_append(il_artifact *t, il__csv_reader *r, size_t *cap, il_arena
 }
 
 int il_artifact_load(const char *path, const char *file, il_arena *arena, il_artifact *out,
-                  il_error *err)
+                     il_error *err)
 {
     *out = (il_artifact){.file = file};
     il__csv_reader *r = NULL;

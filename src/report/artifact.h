@@ -42,7 +42,7 @@ typedef struct il_artifact {
 
 /* Loads a whole table into the arena. An absent file is IL_OK with present false. */
 int il_artifact_load(const char *path, const char *file, il_arena *arena, il_artifact *out,
-                  il_error *err);
+                     il_error *err);
 /* "" when the row or the column is not there. */
 const char *il_artifact_text(const il_artifact *table, size_t row, const char *column);
 /* NaN when empty, absent or no finite number. */

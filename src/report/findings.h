@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What a run found, and what it cannot tell: sentences with their evidence and verdict. The one place
- * where numbers become claims; report.md and the terminal print the same ones.
+ * What a run found, and what it cannot tell: sentences with their evidence and verdict. The one
+ * place where numbers become claims; report.md and the terminal print the same ones.
  *
- * Rules that hold for every finding: only intervals that are exact, of Student's t, or shown to cover
- * (the nested bootstrap of laws.csv) are quoted, never the percentile bootstrap of the original
- * tables; no comparison below the smallest effect of the noise floor; a law with a
+ * Rules that hold for every finding: only intervals that are exact, of Student's t, or shown to
+ * cover (the nested bootstrap of laws.csv) are quoted, never the percentile bootstrap of the
+ * original tables; no comparison below the smallest effect of the noise floor; a law with a
  * decisive model is not identifiable; decode is per step, prefill and end-to-end stand apart; every
  * number is in the artifact that the evidence names.
  */

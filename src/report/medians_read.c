@@ -151,15 +151,14 @@ static bool row_is_of(const reading *r, const il__cell *c)
 {
     return strcmp(c->backend, field(r, r->at.backend)) == 0 &&
            strcmp(c->model, field(r, r->at.model)) == 0 &&
-           strcmp(c->scenario, scenario_of(r)) == 0 &&
-           strcmp(c->mode, field(r, r->at.mode)) == 0 && c->batch_size == batch_of(r) &&
-           c->gen_tokens == integer(r, r->at.gen_tokens_target, 0);
+           strcmp(c->scenario, scenario_of(r)) == 0 && strcmp(c->mode, field(r, r->at.mode)) == 0 &&
+           c->batch_size == batch_of(r) && c->gen_tokens == integer(r, r->at.gen_tokens_target, 0);
 }
 
 static double params_of(const reading *r)
 {
     const int known[] = {r->at.params_millions_measured, r->at.params_millions_config,
-                           r->at.params_millions};
+                         r->at.params_millions};
     for (size_t i = 0; i < 3; i++) {
         double value = number(r, known[i]);
         if (value > 0.0) {
@@ -293,7 +292,8 @@ static int loss_add(reading *r, const char *status)
             return l->last_model ? IL_OK : no_memory(r);
         }
     }
-    if (!grow(r->arena, (void **)&out->losses, out->n_losses, &r->cap_losses, sizeof *out->losses)) {
+    if (!grow(r->arena, (void **)&out->losses, out->n_losses, &r->cap_losses,
+              sizeof *out->losses)) {
         return no_memory(r);
     }
     il_loss *l = &out->losses[out->n_losses];
@@ -405,8 +405,8 @@ static int columns_find(reading *r, const char *path)
                     {r->at.latency_ms, "latency_ms"}};
     for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
         if (required[i].column < 0) {
-            int rc = il_fail(r->err, IL_E_DAMAGED, "the column \"%s\" is missing",
-                             required[i].name);
+            int rc =
+                il_fail(r->err, IL_E_DAMAGED, "the column \"%s\" is missing", required[i].name);
             il_error_where(r->err, "%s", path);
             il_error_hint(r->err, "required are backend, model, mode, status, latency_ms");
             return rc;

@@ -40,8 +40,8 @@ static double from_px(const il__axis *a, double px, double size)
 
 static void tick_add(il__axis *a, double at)
 {
-    if (at < a->low * (a->log ? 0.999999 : 1.0) - (a->log ? 0.0 : 1e-9) || at > a->high * 1.000001 ||
-        a->n_ticks == IL__PLOT_MOST_TICKS) {
+    if (at < a->low * (a->log ? 0.999999 : 1.0) - (a->log ? 0.0 : 1e-9) ||
+        at > a->high * 1.000001 || a->n_ticks == IL__PLOT_MOST_TICKS) {
         return;
     }
     il__tick *t = &a->ticks[a->n_ticks++];
@@ -226,10 +226,10 @@ static bool label_place(il__plot *p, double x, double y, const char *text, const
 static void point_labels(il__plot *p, rect *taken, size_t *n_taken)
 {
     static const place places[] = {
-        {13, 0, 'l', 0},     {-13, 0, 'r', 4},   {11, 15, 'l', 8},    {11, -15, 'l', 8},
-        {-11, 15, 'r', 10},  {-11, -15, 'r', 10}, {0, 23, 'c', 12},   {0, -23, 'c', 12},
-        {0, 40, 'c', 60},    {0, -40, 'c', 60},  {16, 32, 'l', 60},   {16, -32, 'l', 60},
-        {-16, 32, 'r', 60},  {-16, -32, 'r', 60},
+        {13, 0, 'l', 0},    {-13, 0, 'r', 4},    {11, 15, 'l', 8},  {11, -15, 'l', 8},
+        {-11, 15, 'r', 10}, {-11, -15, 'r', 10}, {0, 23, 'c', 12},  {0, -23, 'c', 12},
+        {0, 40, 'c', 60},   {0, -40, 'c', 60},   {16, 32, 'l', 60}, {16, -32, 'l', 60},
+        {-16, 32, 'r', 60}, {-16, -32, 'r', 60},
     };
     for (size_t i = 0; i < p->n_points; i++) {
         const il__point *q = &p->points[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Label places of random plots: inside the box, off each other. The letters' width is taken from below
- * here, so that the test does not share the estimate of the code.
+ * Label places of random plots: inside the box, off each other. The letters' width is taken from
+ * below here, so that the test does not share the estimate of the code.
  */
 #include "check.h"
 
@@ -45,16 +45,22 @@ static void labels_do_not_overlap(void **state)
             double x = pow(10.0, -1 + 4.0 * rand() / RAND_MAX);
             double y = 3 * pow(x, 0.5) * (0.7 + 0.6 * rand() / RAND_MAX);
             (void)snprintf(names[i], sizeof names[i], "gpt2-%dm", rand() % 100000);
-            points[i] = (il__point){.x = x, .y = y, .low = y * 0.97, .high = y * 1.04,
-                                    .label = names[i]};
+            points[i] =
+                (il__point){.x = x, .y = y, .low = y * 0.97, .high = y * 1.04, .label = names[i]};
         }
         for (size_t i = 0; i < 3; i++) {
-            lines[i] = (il__line){.x0 = 0.1, .y0 = 1, .x1 = 1000, .y1 = 60.0 * (double)(i + 1),
+            lines[i] = (il__line){.x0 = 0.1,
+                                  .y0 = 1,
+                                  .x1 = 1000,
+                                  .y1 = 60.0 * (double)(i + 1),
                                   .kind = IL__LINE_GHOST};
         }
         lines[0].kind = IL__LINE_MARKED;
         lines[0].label = "without one: slope 0.12";
-        il__plot p = {.points = points, .n_points = n, .lines = lines, .n_lines = 3,
+        il__plot p = {.points = points,
+                      .n_points = n,
+                      .lines = lines,
+                      .n_lines = 3,
                       .x = {.log = true, .low = NAN, .high = NAN},
                       .y = {.log = true, .low = NAN, .high = NAN}};
         check_ok(il__plot_layout(&p, &arena, &err), &err);
@@ -81,28 +87,29 @@ static void labels_do_not_overlap(void **state)
 static void ticks_are_few_and_inside(void **state)
 {
     (void)state;
-    static const double ranges[][2] = {{1, 1}, {0.9, 1.1}, {2, 9}, {0.016, 25}, {0.1, 21000},
-                                       {1e-6, 1e9}, {5, 5.001}};
+    static const double ranges[][2] = {{1, 1},       {0.9, 1.1},  {2, 9},    {0.016, 25},
+                                       {0.1, 21000}, {1e-6, 1e9}, {5, 5.001}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         for (int log_axis = 0; log_axis < 2; log_axis++) {
             il_arena arena = {0};
             il_error err = {0};
             il__point points[2] = {{.x = ranges[i][0], .y = ranges[i][0], .low = NAN, .high = NAN},
                                    {.x = ranges[i][1], .y = ranges[i][1], .low = NAN, .high = NAN}};
-            il__plot p = {.points = points, .n_points = 2,
+            il__plot p = {.points = points,
+                          .n_points = 2,
                           .x = {.log = log_axis == 1, .low = NAN, .high = NAN},
                           .y = {.log = log_axis == 1, .low = NAN, .high = NAN}};
             check_ok(il__plot_layout(&p, &arena, &err), &err);
             assert_true(p.x.low < ranges[i][0] && p.x.high > ranges[i][1]);
             if (p.x.n_ticks < 2 || p.x.n_ticks > 20) {
-                fail_msg("%zu ticks from %g to %g, log %d", p.x.n_ticks, p.x.low, p.x.high, log_axis);
+                fail_msg("%zu ticks from %g to %g, log %d", p.x.n_ticks, p.x.low, p.x.high,
+                         log_axis);
             }
             for (size_t k = 0; k < p.x.n_ticks; k++) {
                 assert_true(p.x.ticks[k].at >= p.x.low * (log_axis ? 0.99 : 1) - 1e-6 &&
                             p.x.ticks[k].at <= p.x.high * 1.01 + 1e-6);
                 assert_true(k == 0 || p.x.ticks[k].at > p.x.ticks[k - 1].at);
-                assert_true(k == 0 ||
-                            strcmp(p.x.ticks[k].text, p.x.ticks[k - 1].text) != 0);
+                assert_true(k == 0 || strcmp(p.x.ticks[k].text, p.x.ticks[k - 1].text) != 0);
             }
             il_arena_free(&arena);
         }

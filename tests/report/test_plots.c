@@ -49,9 +49,9 @@ static void check_svg(const char *dir, const char *file)
             p++;
             continue;
         }
-        const char *end = strncmp(p, "<!--", 4) == 0          ? strstr(p, "-->")
-                          : strncmp(p, "<![CDATA[", 9) == 0   ? strstr(p, "]]>")
-                          : strchr(p, '>');
+        const char *end = strncmp(p, "<!--", 4) == 0        ? strstr(p, "-->")
+                          : strncmp(p, "<![CDATA[", 9) == 0 ? strstr(p, "]]>")
+                                                            : strchr(p, '>');
         assert_non_null(end);
         if (p[1] == '/') {
             assert_true(depth > 0);
@@ -114,7 +114,8 @@ static void every_plot_of_the_schema_is_drawn(void **state)
     const char *dir = fixture_run("hf_cpu_fp32", NULL, 0);
     il_error err = {0};
     check_ok(il_plots_write(dir, &err), &err);
-    /* one backend: three modes over three scenarios and their aggregate, the first picture, Ollama */
+    /* one backend: three modes over three scenarios and their aggregate, the first picture, Ollama
+     */
     assert_int_equal(check_pictures(plots_of(dir)), 14);
     static const char *const names[] = {
         "scaling_hf_cpu_fp32_prefill_micro.png", "scaling_hf_cpu_fp32_kv_decode_medium.png",
