@@ -31,12 +31,6 @@ int il_study_run_verdict(const il_study_run *run);
 /* The argv of the program for the manifest, from /proc/self/cmdline. */
 int il_study_argv(il_arena *arena, int *argc, char ***argv);
 
-/* metrics.csv, tables and report of a run directory, when `analysis` is wanted. */
-int il_study_run_derive(const char *dir, const il_param_set *flags, il_error *err);
-
-/* The combined tables of a sweep directory. */
-int il_study_sweep_derive(const char *dir, const il_param_set *flags, il_error *err);
-
 /* Prints the plan: cells, skipped ones with reasons, memory, time. */
 int il_plan_show(const il_plan *plan, bool json);
 
