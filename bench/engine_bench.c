@@ -9,7 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int set_option(const char *name, const char *value, engine_bench_options *o, il_error *err)
 {
@@ -56,8 +55,9 @@ int engine_bench_parse(int argc, char **argv, uint32_t prompt_tok, engine_bench_
     out->n_dirs = argc - i;
     if (out->n_dirs < 1 || out->n_samples < 1 || out->prompt_tok < 1) {
         (void)il_fail(err, IL_E_USAGE, "which checkpoint directories?");
-        il_error_hint(err, "[--dtype fp32|bf16] [--threads N] [--isa I] [--pages default|huge|small]"
-                           " [--samples N] [--prompt N] DIR...");
+        il_error_hint(err,
+                      "[--dtype fp32|bf16] [--threads N] [--isa I] [--pages default|huge|small]"
+                      " [--samples N] [--prompt N] DIR...");
         return IL_E_USAGE;
     }
     return IL_OK;
@@ -72,9 +72,8 @@ int engine_bench_open(const engine_bench_options *options, const char *dir, uint
         rc = il_engine_model_open(dir, &options->engine, &out->model, err);
     }
     if (rc == IL_OK) {
-        il_engine_session_options so = {.max_batch = 1,
-                                        .max_context_tok = context_tok,
-                                        .max_prompt_tok = options->prompt_tok};
+        il_engine_session_options so = {
+            .max_batch = 1, .max_context_tok = context_tok, .max_prompt_tok = options->prompt_tok};
         rc = il_engine_session_open(out->model, &so, &out->session, err);
     }
     if (rc == IL_OK && !(out->ids = malloc(options->prompt_tok * sizeof *out->ids))) {
@@ -123,11 +122,4 @@ engine_bench_median engine_bench_summarise(double *samples, uint32_t n)
         m.high = samples[n - r];
     }
     return m;
-}
-
-int64_t engine_bench_now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }

@@ -43,8 +43,6 @@ typedef struct engine_bench_median {
  * is the least that reaches 95 %. */
 engine_bench_median engine_bench_summarise(double *samples, uint32_t n);
 
-int64_t engine_bench_now_ns(void);
-
 int bench_decode(int argc, char **argv);
 int bench_prefill(int argc, char **argv);
 

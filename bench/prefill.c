@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Whole-model prefill at batch 1 as a share of the multiply-add peak measured in the same run and in
- * turns with it: model FLOPs (2 per weight and token, attention, the head at the last position).
+ * Whole-model prefill at batch 1 as a share of the multiply-add peak measured in the same run and
+ * in turns with it: model FLOPs (2 per weight and token, attention, the head at the last position).
  */
 #include "engine_bench.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "os/ceiling.h"
+#include "os/clock.h"
 
 #include <stdlib.h>
 
@@ -22,9 +23,9 @@ static int take_samples(const engine_bench_options *o, engine_bench_model *b, il
     int rc = il_engine_prefill(b->session, b->ids, &o->prompt_tok, 1, err);
     for (uint32_t i = 0; i < o->n_samples && rc == IL_OK; i++) {
         il_engine_reset(b->session);
-        int64_t t0 = engine_bench_now_ns();
+        int64_t t0 = il_clock_ns();
         rc = il_engine_prefill(b->session, b->ids, &o->prompt_tok, 1, err);
-        double ns = (double)(engine_bench_now_ns() - t0);
+        double ns = (double)(il_clock_ns() - t0);
         s->ms[i] = ns / 1e6;
         s->gflops[i] = il_ceiling_fma_sample_gflops(ceiling, o->engine.dtype);
         s->share[i] = flops / ns / s->gflops[i];
@@ -76,8 +77,8 @@ int bench_prefill(int argc, char **argv)
         }
     }
     if (rc == IL_OK) {
-        (void)printf("%-28s %-10s t %6s %9s %-15s %8s %7s %7s\n", "model", "kernels", "prompt", "ms",
-                     "95 %", "tok/s", "GFLOP/s", "share of multiply-add peak, 95 %");
+        (void)printf("%-28s %-10s t %6s %9s %-15s %8s %7s %7s\n", "model", "kernels", "prompt",
+                     "ms", "95 %", "tok/s", "GFLOP/s", "share of multiply-add peak, 95 %");
     }
     for (int i = 0; i < o.n_dirs && rc == IL_OK; i++) {
         rc = run_model(&o, o.dirs[i], &s, &err);

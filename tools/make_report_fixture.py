@@ -199,7 +199,7 @@ def tables(rows, out):
 def judge(backend, mode, models, x, y, f, laws, loo):
     t = T975.get(f["n"] - 2)
     low, high = (f["b"] - t * f["se_b"], f["b"] + t * f["se_b"]) if t else (math.nan, math.nan)
-    because = "n: 3 models where the form needs 5" if not t else ""
+    because = "n: a line needs 5 models, there are 3" if not t else ""
     errors = []
     for i, model in enumerate(models if t else []):
         xs, ys = x[:i] + x[i + 1:], y[:i] + y[i + 1:]
@@ -209,7 +209,7 @@ def judge(backend, mode, models, x, y, f, laws, loo):
         decisive = abs(g["b"] / f["b"] - 1) > 0.5 or g["b"] * f["b"] < 0 or zero
         errors.append(abs(10 ** (g["a"] + g["b"] * x[i] - y[i]) - 1))
         if decisive and not because:
-            because = "decisive: %s: slope %.3f becomes %.3f without it" % (model, f["b"], g["b"])
+            because = "without %s the slope goes from %.3f to %.3f" % (model, f["b"], g["b"])
         for term, e, e_all in (("intercept", g["a"], f["a"]), ("slope", g["b"], f["b"])):
             loo.append(dict(backend=backend, batch_size=1, mode=mode, x="params_total", form="power",
                             term=term, left_out=model, estimate=e, estimate_all=e_all,
@@ -221,17 +221,17 @@ def judge(backend, mode, models, x, y, f, laws, loo):
                          n_models=f["n"], n_blocks=BLOCKS, replication="process", term=term,
                          estimate=e, ci_low=lo, ci_high=hi, ci_method="t",
                          loo_mape=sum(errors) / len(errors) if errors else math.nan,
-                         selected="True", verdict=verdict, because=because or
-                         "no model left out moves the slope by more than half"))
+                         verdict=verdict, because=because or
+                         "no model is decisive"))
 
 
 def others(summary, out):
     noise = []
     for backend in ("hf_cpu_fp32", "made_up_bf16"):
         for mode in MODES:
-            for cell, ratio, half in (("models/tiny-gpt2/medium", 1.004, 0.012),
-                                      ("models/gpt2-45m/medium", 0.997, 0.009),
-                                      ("models/gpt2-75m/medium", 1.002, 0.008)):
+            for cell, ratio, half in (("models/tiny-gpt2|medium|b1|g64", 1.004, 0.012),
+                                      ("models/gpt2-45m|medium|b1|g64", 0.997, 0.009),
+                                      ("models/gpt2-75m|medium|b1|g64", 1.002, 0.008)):
                 noise.append(dict(backend=backend, mode=mode, cell=cell, n_blocks=BLOCKS,
                                   aa_ratio=ratio, ci_low=ratio - half, ci_high=ratio + half,
                                   mde_percent=200 * half,
@@ -247,7 +247,7 @@ def others(summary, out):
                               estimate_ms=r["latency_median_ms"] if ok else None,
                               ci_low=r["latency_median_ms"] * 0.981 if ok else None,
                               ci_high=r["latency_median_ms"] * 1.019 if ok else None,
-                              note="" if ok else "not estimable: n=%d, needs %d" % (r["n"], need)))
+                              note="" if ok else "n too small: %d calls, this quantile takes %d" % (r["n"], need)))
     write_csv(out + "/tails.csv", list(tails[0]), tails)
     steps = [dict(backend=b, model=m, batch_size=1, n_steps=GEN, a_ms=d / GEN * 0.98,
                   b_us_per_context_token=d / GEN * 0.5, ci_low=d / GEN * 0.45,

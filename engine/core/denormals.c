@@ -10,6 +10,11 @@
 
 enum { FLUSH_TO_ZERO = 0x8000, DENORMALS_ARE_ZERO = 0x0040 };
 
+bool il__denormals_can_be_flushed(void)
+{
+    return true;
+}
+
 uint32_t il__flush_denormals(void)
 {
     uint32_t saved = _mm_getcsr();
@@ -22,6 +27,11 @@ void il__restore_denormals(uint32_t saved)
     _mm_setcsr(saved);
 }
 #else
+bool il__denormals_can_be_flushed(void)
+{
+    return false;
+}
+
 uint32_t il__flush_denormals(void)
 {
     return 0;

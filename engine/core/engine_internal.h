@@ -70,6 +70,8 @@ struct il_engine_session {
 void il__forward(il_engine_session *session, const int32_t *ids, const uint32_t *lengths,
                  uint32_t batch, il_engine_logits_at at);
 
+/* Whether the two below do anything on this CPU. */
+bool il__denormals_can_be_flushed(void);
 /* Denormals are flushed on the pool's helpers for good, on the calling thread within a window. */
 void il__flush_denormals_on_helpers(il_pool *pool);
 /* Returns the control word to give to il__restore_denormals; touches nothing off x86-64. */

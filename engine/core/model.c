@@ -4,18 +4,20 @@
  */
 #include "engine/core/engine_internal.h"
 
+#include "os/clock.h"
+
 #include <stdlib.h>
 
 static void stage_begin(il_engine_stage *stage, const char *name)
 {
     stage->name = name;
     stage->major_faults = il__major_faults();
-    stage->t0_ns = il__now_ns();
+    stage->t0_ns = il_clock_ns();
 }
 
 static void stage_end(il_engine_stage *stage)
 {
-    stage->t1_ns = il__now_ns();
+    stage->t1_ns = il_clock_ns();
     stage->major_faults = il__major_faults() - stage->major_faults;
 }
 
@@ -67,6 +69,7 @@ static void set_facts(il_engine_model *model, const il_checkpoint *ckpt)
         .n_head = shape->n_head,
         .vocab_size = shape->vocab_size,
         .n_positions = shape->n_positions,
+        .denormals_flushed = il__denormals_can_be_flushed(),
         .stages = model->stages,
         .n_stages = IL__N_STAGES,
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Anonymous mappings, what memory is left, and the two counters a load stage is stamped with.
+ * Anonymous mappings, what memory is left, and the fault counter a load stage is stamped with.
  */
 #include "engine/core/region.h"
 
@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
 
 enum { ALIGN_BYTES = 64, PAGE_BYTES = 4096 };
 
@@ -87,13 +86,6 @@ uint64_t il__memory_available(void)
     }
     (void)fclose(file);
     return (uint64_t)kib * 1024;
-}
-
-int64_t il__now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 uint64_t il__major_faults(void)

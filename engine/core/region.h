@@ -32,8 +32,6 @@ void il__region_unmap(il__region *region);
 
 /* MemAvailable of /proc/meminfo in bytes; 0 when unknown. */
 uint64_t il__memory_available(void);
-/* CLOCK_MONOTONIC, ns. */
-int64_t il__now_ns(void);
 /* Major page faults of this process so far. */
 uint64_t il__major_faults(void);
 

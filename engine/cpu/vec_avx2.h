@@ -127,12 +127,6 @@ static inline vec_mask vec_is_nan(vec a)
     return _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
 }
 
-static inline vec_mask vec_finite(vec x)
-{
-    return _mm256_castps_si256(
-        _mm256_cmp_ps(vec_abs(x), _mm256_set1_ps(3.402823466e38f), _CMP_LE_OQ));
-}
-
 static inline uint32_t vec_mask_bits(vec_mask m)
 {
     return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(m));

@@ -127,12 +127,6 @@ static inline vec_mask vec_is_nan(vec a)
     return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
 }
 
-/* True in lanes that are neither infinite nor NaN. */
-static inline vec_mask vec_finite(vec x)
-{
-    return _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(3.402823466e38f), _CMP_LE_OQ);
-}
-
 static inline uint32_t vec_mask_bits(vec_mask m)
 {
     return m;

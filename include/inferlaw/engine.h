@@ -48,6 +48,7 @@ typedef struct il_engine_facts {
     uint64_t weight_bytes;    /* resident, in the engine's layout */
     uint64_t params_total;
     uint32_t n_layer, d_model, n_head, vocab_size, n_positions;
+    bool denormals_flushed;   /* to zero, inputs and results, within a pass */
     const il_engine_stage *stages;
     size_t n_stages;
 } il_engine_facts;

@@ -76,14 +76,16 @@ typedef struct il_backend_ops {
     /* entry: the backend's parameter set (scope IL_SCOPE_BACKEND), alive as long as the object.
      * Starts nothing and reads no model. */
     int (*open)(const il_param_set *entry, il_backend **out, il_error *err);
-    /* IL_OK, or IL_E_UNSUPPORTED / IL_E_NOT_FOUND with reason and hint: the cell becomes skipped
-     * rows. Cheap: asked once per (backend, model). */
+    /* IL_OK; any code is a no with reason and hint, and the cell becomes skipped rows: mostly
+     * IL_E_UNSUPPORTED, IL_E_NOT_FOUND, IL_E_NOMEM (larger than the free memory), or what is wrong
+     * with the model's files. Cheap. */
     int (*supports)(il_backend *b, const il_backend_model *model, il_error *err);
     int (*load)(il_backend *b, const il_backend_model *model, il_load_result *out, il_error *err);
     /* Untimed: tells the runtime the shape of the next calls and hands over the ids. */
     int (*prepare)(il_backend *b, const il_call_request *request, il_error *err);
-    /* A failed call returns a code; result->status and reason are then filled too. IL_E_CRASHED and
-     * IL_E_TIMEOUT mean the process is gone: unload, then load again before the next call. */
+    /* A failed call returns a code; result->status and reason are then filled too. IL_E_CRASHED,
+     * IL_E_TIMEOUT and IL_E_PROTOCOL mean the process is gone (ended here when it did not end by
+     * itself): unload, then load again before the next call. */
     int (*call)(il_backend *b, const il_call_request *request, il_call_result *result,
                 il_error *err);
     /* Writes float32 logits [n_ids][vocab] of one forward pass to path. NULL without IL_CAP_LOGITS.

@@ -110,6 +110,13 @@ static int check_entry(const il_param_set *entry, il_dtype *dtype, il_error *err
         il_error_hint(err, "dtype: fp32 or bf16");
         return rc;
     }
+    const char *options = entry->values[IL_P_OPTIONS].text;
+    if (options && strcmp(options, "{}") != 0) {
+        rc = il_fail(err, IL_E_UNSUPPORTED,
+                     "the native engine has no options, the entry has %.100s", options);
+        il_error_hint(err, "leave `options` out of the backend entry");
+        return rc;
+    }
     return IL_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "backend/process.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "os/clock.h"
 #include "os/paths.h"
 #include "wire/message.h"
@@ -310,11 +311,26 @@ static json_t *all_facts(json_t *of_worker, const il_wire_hello *hello)
     return facts;
 }
 
+/* The free-form options of the entry, which the set holds as JSON text; NULL for none. */
+static int entry_options(const il__process_backend *p, json_t **out, il_error *err)
+{
+    const char *text = p->entry->values[IL_P_OPTIONS].text;
+    *out = NULL;
+    return text ? il_json_parse(text, strlen(text), "options of the backend entry", out, err)
+                : IL_OK;
+}
+
 static int send_load(il__process_backend *p, const il_backend_model *model,
                      const il_wire_hello *hello, il_load_result *out, il_error *err)
 {
+    json_t *options = NULL;
+    int rc = entry_options(p, &options, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
     char *path = realpath(model->path, NULL);
     if (!path) {
+        json_decref(options);
         return il_fail(err, IL_E_NOT_FOUND, "model %s: %s is not there any more", model->name,
                        model->path);
     }
@@ -330,13 +346,15 @@ static int send_load(il__process_backend *p, const il_backend_model *model,
         .max_batch = model->max_batch ? model->max_batch : 1,
         .max_prompt_tok = model->max_prompt_tok ? model->max_prompt_tok : 1,
         .max_gen_tok = model->max_gen_tok,
+        .options = options,
     };
     int64_t id = p->next_id++;
     json_t *reply = NULL;
     int64_t sent_ns = il_clock_ns();
-    int rc = exchange(p, IL_WIRE_LOAD, id, il_wire_load_json(id, &load), entry_deadline_s(p),
-                      "load", &reply, err);
+    rc = exchange(p, IL_WIRE_LOAD, id, il_wire_load_json(id, &load), entry_deadline_s(p), "load",
+                  &reply, err);
     free(path);
+    json_decref(options);
     if (rc != IL_OK) {
         return rc;
     }

@@ -32,9 +32,10 @@ const il_verb il_verb_report = {
     .name = "report",
     .arguments = "RUN",
     .summary = "report.md, plots and a summary from a run's artifacts",
-    .details = "Reads manifest.json, metrics.csv and analysis/ of the run directory RUN and writes\n"
-               "report.md, analysis/medians.csv and analysis/plots/ there. The summary goes to\n"
-               "stdout. \"inferlaw analyze RUN\" makes the tables that are read here.",
+    .details =
+        "Reads manifest.json, metrics.csv and analysis/ of the run directory RUN and writes\n"
+        "report.md, analysis/medians.csv and analysis/plots/ there. The summary goes to\n"
+        "stdout. \"inferlaw analyze RUN\" makes the tables that are read here.",
     .scope = IL_SCOPE_REPORT,
     .least_words = 1,
     .most_words = 1,

@@ -326,15 +326,31 @@ static int count_one(const il_tensor_info *info, void *user)
     return 0;
 }
 
+/* Whether config.json says that the weights are stored quantised, in tensors of other names. */
+static bool is_quantised(const il_checkpoint *ckpt)
+{
+    char path[4096];
+    json_t *config = NULL;
+    bool found = il_path_join(path, sizeof path, ckpt->dir, "config.json") == IL_OK &&
+                 il_json_load(path, MOST_INDEX_BYTES, &config, NULL) == IL_OK &&
+                 json_is_object(json_object_get(config, "quantization_config"));
+    json_decref(config);
+    return found;
+}
+
 static int missing(const il_checkpoint *ckpt, const il_tensor_info *info, il_error *err)
 {
     int rc = il_fail(err, IL_E_INVALID, "tensor \"%s\" is missing", info->name);
     il_error_where(err, "%s", ckpt->dir);
-    il_error_hint(err,
-                  info->role == IL_ROLE_HEAD
-                      ? "if the head shares the embedding, set \"tie_word_embeddings\": true "
-                        "in config.json"
-                      : "config.json and the weights are not of one model, or a shard is gone");
+    if (is_quantised(ckpt)) {
+        il_error_hint(err,
+                      "config.json says the weights are quantised; save the model in bfloat16");
+    } else if (info->role == IL_ROLE_HEAD) {
+        il_error_hint(err, "if the head shares the embedding, set \"tie_word_embeddings\": true in "
+                           "config.json");
+    } else {
+        il_error_hint(err, "config.json and the weights are not of one model, or a shard is gone");
+    }
     return rc;
 }
 

@@ -379,7 +379,13 @@ static void read_llama_keys(reader *r, il_shape *s)
 {
     need(r, "num_hidden_layers", &s->n_layer);
     need(r, "hidden_size", &s->d_model);
-    need(r, "num_attention_heads", &s->n_head);
+    if (s->arch == IL_ARCH_GEMMA3) { /* published files leave out what their 4b model has */
+        s->n_head = 8;
+        s->n_kv_head = 4;
+        size(r, "num_attention_heads", &s->n_head);
+    } else {
+        need(r, "num_attention_heads", &s->n_head);
+    }
     size(r, "num_key_value_heads", &s->n_kv_head);
     size(r, "head_dim", &s->d_head);
     need(r, s->arch == IL_ARCH_QWEN3_MOE ? "moe_intermediate_size" : "intermediate_size", &s->d_ff);

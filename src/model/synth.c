@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -149,10 +150,17 @@ __attribute__((target("avx512f"))) static void sums_avx512(const uint32_t key[2]
 static const il__synth_isa avx2 = {"avx2", sums_avx2, to_f16_f16c};
 static const il__synth_isa avx512 = {"avx512", sums_avx512, to_f16_f16c};
 
+/* Asked once: a virtual machine may take tens of microseconds over the instruction. */
 static bool has_f16c(void)
 {
-    unsigned a, b, c, d;
-    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0;
+    static atomic_int known; /* 0 not yet asked, 1 no, 2 yes */
+    int answer = atomic_load(&known);
+    if (answer == 0) {
+        unsigned a, b, c, d;
+        answer = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0 ? 2 : 1;
+        atomic_store(&known, answer);
+    }
+    return answer == 2;
 }
 
 const il__synth_isa *il__synth_isa_at(size_t i)

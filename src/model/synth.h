@@ -3,12 +3,12 @@
  * Weights out of nothing: every element is a pure function of (seed, tensor name, index), so any
  * part of a checkpoint can be made by any thread in any order with the same bytes.
  *
- *   key      k = FNV-1a-64(canonical Hugging Face name) XOR mix(seed), k0 = low 32 bits, k1 = high;
- *            mix is the finaliser of SplitMix64 applied to the seed
- *   counter  (low 32 bits of i, high 32 bits of i, 0, 0), i the row-major index in the stored
- * layout words    w0..w3 = Philox4x32-10(counter, key)       Salmon et al., SC'11,
- * doi 10.1145/2063384.2063405 sum      t = 2·(⌊w0/2¹⁰⌋ + ⌊w1/2¹⁰⌋ + ⌊w2/2¹⁰⌋ + ⌊w3/2¹⁰⌋) − (2²⁴ −
- * 5) value    float(t)·c, or 1 + t·c for the weights of norms
+ * - key: k = FNV-1a-64(canonical Hugging Face name) XOR mix(seed), k0 = low 32 bits, k1 = high;
+ *   mix is SplitMix64 at the seed
+ * - counter: (low 32 bits of i, high 32 bits of i, 0, 0), i the row-major index as stored
+ * - words: w0..w3 = Philox4x32-10(counter, key) of Salmon et al., SC 2011
+ * - sum: t = 2·(⌊w0/2¹⁰⌋ + ⌊w1/2¹⁰⌋ + ⌊w2/2¹⁰⌋ + ⌊w3/2¹⁰⌋) − (2²⁴ − 5)
+ * - value: float(t)·c, or 1 + t·c for the weights of norms
  *
  * t is an odd integer, |t| < 2²⁴: exact in fp32 and never 0. Its standard deviation is 2²³/√3, so
  * c = float(√(3·variance)/2²³). 16-bit values are the fp32 value rounded to nearest even; an fp16

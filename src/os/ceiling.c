@@ -2,6 +2,7 @@
 #include "os/ceiling.h"
 
 #include "os/ceiling_loops.h"
+#include "os/clock.h"
 #include "os/cores.h"
 #include "os/cpu_isa.h"
 
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 enum {
     MOST_THREADS = 1024,
@@ -55,13 +55,6 @@ struct il_ceiling {
     atomic_uint n_ready;
     atomic_uint_fast64_t sink; /* keeps the loops' results alive */
 };
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static uint64_t read_loop_plain(const void *p, size_t n_bytes)
 {
@@ -127,7 +120,7 @@ static void do_work(il_ceiling *c, ceiling_thread *t)
         return;
     }
     start_together(c);
-    t->start_ns = now_ns();
+    t->start_ns = il_clock_ns();
     if (c->work == WORK_READ) {
         for (uint32_t pass = 0; pass < c->n_passes; pass++) {
             (void)atomic_fetch_add_explicit(&c->sink, c->read(t->share, t->share_bytes),
@@ -138,7 +131,7 @@ static void do_work(il_ceiling *c, ceiling_thread *t)
         float sum = c->fma(c->n_rounds, &t->done);
         (void)atomic_fetch_add_explicit(&c->sink, (uint64_t)(sum != 0.0f), memory_order_relaxed);
     }
-    t->end_ns = now_ns();
+    t->end_ns = il_clock_ns();
 }
 
 /* Failure leaves the thread where it is: a lower ceiling, not a wrong one. */

@@ -46,8 +46,7 @@ static int tables_load(il_facts *f, il_error *err)
                 {"steps.csv", &f->steps, false},
                 {"ollama_early_stop_summary.csv", &f->early_stop, false}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
-        const char *path =
-            il_arena_printf(&f->arena, "%s/analysis/%s", f->run_dir, list[i].file);
+        const char *path = il_arena_printf(&f->arena, "%s/analysis/%s", f->run_dir, list[i].file);
         if (!path) {
             return il_fail(err, IL_E_NOMEM, "no memory for the tables");
         }

@@ -6,7 +6,7 @@
 #ifndef IL_REPORT_FACTS_H
 #define IL_REPORT_FACTS_H
 
-#include "report/csv.h"
+#include "report/artifact.h"
 #include "report/medians.h"
 
 #include <jansson.h>
@@ -21,13 +21,13 @@ typedef struct il_facts {
 } il_facts;
 
 /* DAMAGED with file and next step when metrics.csv, the manifest or a table cannot be read, or when
- * there is no analysis. NOT_FOUND when run_dir is no directory. Free with il_facts_free also after a
- * failure. */
+ * there is no analysis. NOT_FOUND when run_dir is no directory. Free with il_facts_free also after
+ * a failure. */
 int il_facts_load(const char *run_dir, il_facts *out, il_error *err);
 void il_facts_free(il_facts *facts);
 
-/* A text or number below the manifest, by keys ("machine", "cpu_model", NULL); "" and NaN when it is
- * not there. */
+/* A text or number below the manifest, by keys ("machine", "cpu_model", NULL); "" and NaN when it
+ * is not there. */
 const char *il_facts_text(const il_facts *facts, const char *section, const char *key);
 double il_facts_number(const il_facts *facts, const char *section, const char *key);
 

@@ -31,6 +31,17 @@ const char *il_findings_x_words(const char *x)
     return x;
 }
 
+bool il_findings_quotable(const char *ci_method)
+{
+    static const char *const methods[] = {"t", "exact", "order_statistic", "nested_bootstrap"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(methods[i], ci_method) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *il__mode_words(const char *mode)
 {
     return strcmp(mode, "kv_decode") == 0 ? "a decode step"
@@ -84,10 +95,11 @@ const char *il__name(il__making *m, const char *text)
 const char *il__law_key(il__making *m, size_t row)
 {
     const il_artifact *t = &m->facts->laws;
-    return il__say(m, "analysis/laws.csv: backend=%s, batch_size=%s, mode=%s, x=%s, form=%s, term=slope",
-                   il__name(m, il_artifact_text(t, row, "backend")),
-                   il_artifact_text(t, row, "batch_size"), il_artifact_text(t, row, "mode"),
-                   il_artifact_text(t, row, "x"), il_artifact_text(t, row, "form"));
+    return il__say(
+        m, "analysis/laws.csv: backend=%s, batch_size=%s, mode=%s, x=%s, form=%s, term=slope",
+        il__name(m, il_artifact_text(t, row, "backend")), il_artifact_text(t, row, "batch_size"),
+        il_artifact_text(t, row, "mode"), il_artifact_text(t, row, "x"),
+        il_artifact_text(t, row, "form"));
 }
 
 static const char *median_key(il__making *m, const il_cell_median *a)
@@ -170,47 +182,66 @@ static bool is_slope_of_power(const il_artifact *t, size_t row)
            strcmp(il_artifact_text(t, row, "form"), "power") == 0;
 }
 
-/* The law to speak of for a backend, batch and mode: supported before not, then the one the analysis
- * selected, then total parameters, which is what people ask about. */
-static size_t law_choose(const il_facts *f, const char *backend, const char *mode, double batch)
+/* x in the order in which it is spoken of: total parameters, which is what people ask about, then
+ * what physics names first: decode reads bytes, prefill counts multiplications, depth is launches
+ * and barriers. The order is fixed beforehand: choosing by fit would need its own hold-out. */
+static int x_rank(const char *x)
+{
+    static const char *const order[] = {
+        "params_total",  "bytes_read", "flops",  "params_non_embedding",
+        "params_active", "n_layer",    "d_model"};
+    int n = (int)(sizeof order / sizeof *order);
+    for (int i = 0; i < n; i++) {
+        if (strcmp(order[i], x) == 0) {
+            return n - i;
+        }
+    }
+    return 0;
+}
+
+static bool law_supported(const il_artifact *t, size_t row)
+{
+    return strcmp(il_artifact_text(t, row, "verdict"), "supported") == 0;
+}
+
+/* The first law in that order for a backend, batch and mode, supported or not. others: only laws
+ * that are supported and not of total parameters. SIZE_MAX when there is none. */
+static size_t law_choose(const il_facts *f, const char *backend, const char *mode, double batch,
+                         bool others)
 {
     const il_artifact *t = &f->laws;
     size_t best = SIZE_MAX;
-    int best_score = -1;
+    int best_rank = -1;
     for (size_t i = 0; i < t->n_rows; i++) {
+        int rank = x_rank(il_artifact_text(t, i, "x"));
         if (!is_slope_of_power(t, i) || strcmp(il_artifact_text(t, i, "backend"), backend) != 0 ||
-            strcmp(il_artifact_text(t, i, "mode"), mode) != 0 ||
-            (isfinite(batch) && il_artifact_number(t, i, "batch_size") != batch)) {
+            strcmp(il_artifact_text(t, i, "mode"), mode) != 0 || rank <= best_rank ||
+            (isfinite(batch) && il_artifact_number(t, i, "batch_size") != batch) ||
+            (others &&
+             (!law_supported(t, i) || strcmp(il_artifact_text(t, i, "x"), "params_total") == 0))) {
             continue;
         }
-        int score = 4 * (strcmp(il_artifact_text(t, i, "verdict"), "supported") == 0) +
-                    2 * il_artifact_flag(t, i, "selected") +
-                    (strcmp(il_artifact_text(t, i, "x"), "params_total") == 0);
-        if (score > best_score) {
-            best_score = score;
-            best = i;
-        }
+        best_rank = rank;
+        best = i;
     }
     return best;
 }
 
-/* "0.291 (95 % t interval 0.149 to 0.433)". */
+/* "0.291 (95 % interval 0.149 to 0.433)". */
 static const char *slope_text(il__making *m, size_t row)
 {
     const il_artifact *t = &m->facts->laws;
     char text[96];
     double estimate = il_artifact_number(t, row, "estimate");
     double low = il_artifact_number(t, row, "ci_low"), high = il_artifact_number(t, row, "ci_high");
-    /* Only exact and t intervals are quoted. */
-    bool quotable = il_text_starts(il_artifact_text(t, row, "ci_method"), "t") ||
-                    strstr(il_artifact_text(t, row, "ci_method"), "exact");
+    bool quotable = il_findings_quotable(il_artifact_text(t, row, "ci_method"));
     if (!quotable || !isfinite(low) || !isfinite(high)) {
         il_words_number(text, sizeof text, estimate, NAN, NAN);
         return il__say(m, "%s", text);
     }
     il_words_interval(text, sizeof text, estimate, low, high);
     char *open = strchr(text, '(');
-    return open ? il__say(m, "%.*s(95 %% t interval %s", (int)(open - text), text, open + 1)
+    return open ? il__say(m, "%.*s(95 %% interval %s", (int)(open - text), text, open + 1)
                 : il__say(m, "%s", text);
 }
 
@@ -218,6 +249,11 @@ static const char *because_text(il__making *m, size_t row)
 {
     char clean[1024];
     il_words_clean(clean, sizeof clean, il_artifact_text(&m->facts->laws, row, "because"), 240);
+    /* The first clause is the reason; what follows qualifies it and stands in the table of laws. */
+    char *rest = strstr(clean, "; ");
+    if (rest) {
+        *rest = '\0';
+    }
     size_t n = strlen(clean);
     while (n > 0 && (clean[n - 1] == '.' || clean[n - 1] == ' ')) {
         clean[--n] = '\0';
@@ -231,7 +267,7 @@ static int law_finding(il__making *m, size_t row)
     const char *backend = il__name(m, il_artifact_text(t, row, "backend"));
     const char *what = il__mode_words(il_artifact_text(t, row, "mode"));
     const char *x = il__name(m, il_findings_x_words(il_artifact_text(t, row, "x")));
-    if (strcmp(il_artifact_text(t, row, "verdict"), "supported") != 0) {
+    if (!law_supported(t, row)) {
         return il__finding_add(
             m, false, "not_identifiable",
             il__say(m, "On %s no exponent can be named for the time of %s against %s: %s.", backend,
@@ -241,33 +277,37 @@ static int law_finding(il__making *m, size_t row)
     double error = 100.0 * il_artifact_number(t, row, "loo_mape");
     char predicted[128] = "";
     if (isfinite(error)) {
-        char percent[32];
-        il_words_number(percent, sizeof percent, error, NAN, NAN);
         (void)snprintf(predicted, sizeof predicted,
-                       ", and a model left out is predicted to %s %% on average", percent);
+                       ", and the time of a model left out is missed by %.*f %% on average",
+                       error < 10.0 ? 1 : 0, error);
     }
-    return il__finding_add(m, false, "supported",
-                           il__say(m,
-                                   "On %s the time of %s grows as a power of %s with exponent %s over "
-                                   "%s models; no model left out overturns it%s.",
-                                   backend, what, x, slope_text(m, row),
-                                   il_artifact_text(t, row, "n_models"), predicted),
-                           il__law_key(m, row));
+    return il__finding_add(
+        m, false, "supported",
+        il__say(m,
+                "On %s the time of %s grows as a power of %s with exponent %s over "
+                "%s models; no model left out overturns it%s.",
+                backend, what, x, slope_text(m, row), il_artifact_text(t, row, "n_models"),
+                predicted),
+        il__law_key(m, row));
 }
 
-/* One law a batch size for a backend and mode. A law with too few models for its form is no finding:
- * it stands among what the run cannot tell. */
+/* A batch size's law against the first x and, where that one does not stand, the first that does. A
+ * law with too few models for its form is no finding: it stands among what the run cannot tell. */
 static int law_findings(il__making *m, const char *backend, const char *mode)
 {
     const il_artifact *t = &m->facts->laws;
     for (size_t i = 0; i < t->n_rows; i++) {
+        double batch = il_artifact_number(t, i, "batch_size");
         if (!is_slope_of_power(t, i) || strcmp(il_artifact_text(t, i, "mode"), mode) != 0 ||
             strcmp(il_artifact_text(t, i, "backend"), backend) != 0 ||
             !(il_artifact_number(t, i, "n_models") >= LEAST_MODELS) ||
-            law_choose(m->facts, backend, mode, il_artifact_number(t, i, "batch_size")) != i) {
+            law_choose(m->facts, backend, mode, batch, false) != i) {
             continue;
         }
+        size_t other =
+            law_supported(t, i) ? SIZE_MAX : law_choose(m->facts, backend, mode, batch, true);
         int rc = law_finding(m, i);
+        rc = rc == IL_OK && other != SIZE_MAX ? law_finding(m, other) : rc;
         if (rc != IL_OK) {
             return rc;
         }
@@ -400,11 +440,12 @@ static int prefill_finding(il__making *m, const char *backend)
     row_ms(longest, prefill);
     return il__finding_add(
         m, false, "supported",
-        il__say(m,
-                "On %s a prompt of %.0f tokens costs %s %s ms of prefill, one decode step %s ms: with "
-                "prompts this short the decode share of a call only counts its steps.",
-                il__name(m, backend), longest->prompt_tok,
-                il_facts_model_name(m->facts, large->model), ms_text(m, prefill), ms_text(m, step)),
+        il__say(
+            m,
+            "On %s a prompt of %.0f tokens costs %s %s ms of prefill, one decode step %s ms: with "
+            "prompts this short the decode share of a call only counts its steps.",
+            il__name(m, backend), longest->prompt_tok, il_facts_model_name(m->facts, large->model),
+            ms_text(m, prefill), ms_text(m, step)),
         il__say(m, "analysis/medians.csv: %s; and mode=kv_decode", median_key(m, longest)));
 }
 
@@ -446,28 +487,36 @@ static const char *answer_range(il__making *m, const char *backend)
     double a[3], b[3];
     row_ms(small, a);
     row_ms(large, b);
-    return il__say(m,
-                   "On %s one decode step takes %s ms on %s (%s parameters) and %s ms on %s (%s).",
-                   il__name(m, backend), ms_text(m, a),
-                   il_facts_model_name(m->facts, small->model), millions(m, small->params_millions),
-                   ms_text(m, b), il_facts_model_name(m->facts, large->model),
-                   millions(m, large->params_millions));
+    return il__say(
+        m, "On %s one decode step takes %s ms on %s (%s parameters) and %s ms on %s (%s).",
+        il__name(m, backend), ms_text(m, a), il_facts_model_name(m->facts, small->model),
+        millions(m, small->params_millions), ms_text(m, b),
+        il_facts_model_name(m->facts, large->model), millions(m, large->params_millions));
 }
 
 static const char *answer_law(il__making *m, const char *backend)
 {
-    size_t row = backend ? law_choose(m->facts, backend, "kv_decode", NAN) : SIZE_MAX;
+    const il_artifact *t = &m->facts->laws;
+    size_t row = backend ? law_choose(m->facts, backend, "kv_decode", NAN, false) : SIZE_MAX;
     if (row == SIZE_MAX) {
         return il__say(m, "No law was judged, so nothing is said about sizes in between.");
     }
-    const char *x = il__name(m, il_findings_x_words(il_artifact_text(&m->facts->laws, row, "x")));
-    if (strcmp(il_artifact_text(&m->facts->laws, row, "verdict"), "supported") == 0) {
-        return il__say(m, "In between, the time grows as a power of %s with exponent %s, whichever "
-                          "model is left out.",
+    const char *x = il__name(m, il_findings_x_words(il_artifact_text(t, row, "x")));
+    if (law_supported(t, row)) {
+        return il__say(m,
+                       "In between, the time grows as a power of %s with exponent %s, whichever "
+                       "model is left out.",
                        x, slope_text(m, row));
     }
-    return il__say(m, "No exponent in %s describes what lies between them: %s.", x,
-                   because_text(m, row));
+    size_t other = law_choose(m->facts, backend, "kv_decode", NAN, true);
+    if (other == SIZE_MAX) {
+        return il__say(m, "No exponent in %s describes what lies between them: %s.", x,
+                       because_text(m, row));
+    }
+    return il__say(
+        m, "No exponent in %s describes what lies between them (%s); one in %s does, %s.", x,
+        because_text(m, row), il__name(m, il_findings_x_words(il_artifact_text(t, other, "x"))),
+        slope_text(m, other));
 }
 
 int il_findings_make(il_facts *facts, il_findings *out, il_error *err)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What a run found, and what it cannot tell: sentences with their evidence and verdict. The one place
- * where numbers become claims; report.md and the terminal print the same ones.
+ * What a run found, and what it cannot tell: sentences with their evidence and verdict. The one
+ * place where numbers become claims; report.md and the terminal print the same ones.
  *
- * Rules that hold for every finding: only exact (order statistic) and t intervals are quoted, never
- * the percentile bootstrap; no comparison below the smallest effect of the noise floor; a law with a
+ * Rules that hold for every finding: only intervals that are exact, of Student's t, or shown to
+ * cover (the nested bootstrap of laws.csv) are quoted, never the percentile bootstrap of the
+ * original tables; no comparison below the smallest effect of the noise floor; a law with a
  * decisive model is not identifiable; decode is per step, prefill and end-to-end stand apart; every
  * number is in the artifact that the evidence names.
  */
@@ -33,6 +34,9 @@ int il_findings_make(il_facts *facts, il_findings *out, il_error *err);
 /* The backend that the answer speaks of: most models with a decode time, the first of equals. NULL
  * when none has any. */
 const char *il_findings_backend(const il_facts *facts);
+
+/* Whether an interval made by this ci_method of laws.csv may stand in a sentence. */
+bool il_findings_quotable(const char *ci_method);
 
 /* Words for an x of laws.csv: "total parameters". */
 const char *il_findings_x_words(const char *x);

@@ -44,13 +44,14 @@ static int laws_cannot(il__making *m)
     }
     return il__finding_add(
         m, true, "not_identifiable",
-        il__say(m,
-                "%zu of %zu laws are not identifiable, so no prediction follows from them; the first: "
-                "%s of %s against %s: %s. Models of other sizes and shapes would decide.",
-                n_weak, n_slopes, il_artifact_text(t, first, "mode"),
-                il__name(m, il_artifact_text(t, first, "backend")),
-                il__name(m, il_findings_x_words(il_artifact_text(t, first, "x"))),
-                clean(m, il_artifact_text(t, first, "because"), 160)),
+        il__say(
+            m,
+            "%zu of %zu laws are not identifiable, so no prediction follows from them; the first: "
+            "%s of %s against %s: %s. Models of other sizes and shapes would decide.",
+            n_weak, n_slopes, il_artifact_text(t, first, "mode"),
+            il__name(m, il_artifact_text(t, first, "backend")),
+            il__name(m, il_findings_x_words(il_artifact_text(t, first, "x"))),
+            clean(m, il_artifact_text(t, first, "because"), 160)),
         il__law_key(m, first));
 }
 
@@ -77,8 +78,9 @@ static int tails_cannot(il__making *m)
     il_words_plain(percent, sizeof percent, least * 100.0);
     return il__finding_add(
         m, true, "not_measured",
-        il__say(m, "Tails from p%g on: %.0f measured calls a cell are too few for an exact interval "
-                   "(%s).",
+        il__say(m,
+                "Tails from p%g on: %.0f measured calls a cell are too few for an exact interval "
+                "(%s).",
                 least * 100.0, n_most, clean(m, il_artifact_text(t, row, "note"), 80)),
         il__say(m, "analysis/tails.csv: quantile=%s", il_artifact_text(t, row, "quantile")));
 }
@@ -88,13 +90,17 @@ static int losses_cannot(il__making *m)
     const il_medians *all = &m->facts->medians;
     for (size_t i = 0; i < all->n_losses && i < 12; i++) {
         const il_loss *l = &all->losses[i];
-        const char *message = l->message[0] ? l->message : l->reason;
+        bool not_run = strcmp(l->status, "not_run") == 0;
+        const char *message = l->message[0]  ? l->message
+                              : l->reason[0] ? l->reason
+                              : not_run      ? "the run ended before them"
+                                             : "no reason was recorded";
         const char *hint = l->hint[0] ? il__say(m, " To mend it: %s.", clean(m, l->hint, 120)) : "";
         int rc = il__finding_add(
             m, true, "not_measured",
-            il__say(m, "%s: %zu rows of %zu models are %s: %s.%s", il__name(m, l->backend), l->n_rows,
-                    l->n_models, il__name(m, l->status),
-                    message[0] ? clean(m, message, 160) : "no reason was recorded", hint ? hint : ""),
+            il__say(m, "%s: %zu rows of %zu models are %s: %s.%s", il__name(m, l->backend),
+                    l->n_rows, l->n_models, not_run ? "not run" : il__name(m, l->status),
+                    clean(m, message, 160), hint ? hint : ""),
             il__say(m, "metrics.csv: backend=%s, status=%s, reason=%s", il__name(m, l->backend),
                     il__name(m, l->status), il__name(m, l->reason)));
         if (rc != IL_OK) {
@@ -114,21 +120,24 @@ static int range_cannot(il__making *m)
         batch_most = b > batch_most ? b : batch_most;
     }
     int rc = IL_OK;
-    if (isfinite(all->prompt_tok_most) && all->prompt_tok_most < 4.0 * all->prompt_tok_least + 64.0) {
-        const char *range = all->prompt_tok_least == all->prompt_tok_most
-                                ? il__say(m, "%.0f tokens", all->prompt_tok_most)
-                                : il__say(m, "%.0f to %.0f tokens", all->prompt_tok_least,
-                                          all->prompt_tok_most);
+    if (isfinite(all->prompt_tok_most) &&
+        all->prompt_tok_most < 4.0 * all->prompt_tok_least + 64.0) {
+        const char *range =
+            all->prompt_tok_least == all->prompt_tok_most
+                ? il__say(m, "%.0f tokens", all->prompt_tok_most)
+                : il__say(m, "%.0f to %.0f tokens", all->prompt_tok_least, all->prompt_tok_most);
         rc = il__finding_add(m, true, "not_measured",
-                             il__say(m, "Long prompts: prompts had %s, so how prefill and memory grow "
-                                        "with prompt length stays open (prompt_tokens_list).",
+                             il__say(m,
+                                     "Long prompts: prompts had %s, so how prefill and memory grow "
+                                     "with prompt length stays open (prompt_tokens_list).",
                                      range ? range : ""),
                              "metrics.csv: prompt_tokens, seq_len");
     }
     if (rc == IL_OK && batch_most == batch_least && batch_most > 0) {
         rc = il__finding_add(m, true, "not_measured",
-                             il__say(m, "Other batch sizes: only batch %lld was run, one caller at a "
-                                        "time.",
+                             il__say(m,
+                                     "Other batch sizes: only batch %lld was run, one caller at a "
+                                     "time.",
                                      (long long)batch_most),
                              "metrics.csv: batch_size");
     }
@@ -140,28 +149,33 @@ static int sitting_cannot(il__making *m)
     const il_facts *f = m->facts;
     int rc = IL_OK;
     if (!f->manifest) {
-        rc = il__finding_add(m, true, "not_measured",
-                             "Where and how this was measured: the run has no manifest, so machine, "
-                             "seed and source are unknown.",
-                             "manifest.json: absent");
+        rc =
+            il__finding_add(m, true, "not_measured",
+                            "Where and how this was measured: the run has no manifest, so machine, "
+                            "seed and source are unknown.",
+                            "manifest.json: absent");
     } else {
-        rc = il__finding_add(m, true, "not_measured",
-                             "Other days and other machines: one sitting on one machine; what changes "
-                             "between sittings is in no interval here.",
-                             "manifest.json: started_at_unix, finished_at_unix");
+        rc = il__finding_add(
+            m, true, "not_measured",
+            "Other days and other machines: one sitting on one machine; what changes "
+            "between sittings is in no interval here.",
+            "manifest.json: started_at_unix, finished_at_unix");
     }
     if (rc == IL_OK && !f->medians.by_block) {
-        rc = il__finding_add(m, true, "not_measured",
-                             "What a fresh process changes: all repetitions ran in one block, so the "
-                             "calls are the replicates (schedule: {blocks: 10}).",
-                             "analysis/medians.csv: replicate=call");
+        rc = il__finding_add(
+            m, true, "not_measured",
+            "What a fresh process changes: all repetitions ran in one block, so the "
+            "calls are the replicates (schedule: {blocks: 10}).",
+            "analysis/medians.csv: replicate=call");
     }
     if (rc == IL_OK && f->medians.by_block && f->medians.n_blocks < 6) {
-        rc = il__finding_add(m, true, "not_measured",
-                             il__say(m, "Intervals of medians: %zu blocks are too few, 6 are the least "
-                                        "for 95 %%.",
-                                     f->medians.n_blocks),
-                             "analysis/medians.csv: n_replicates");
+        rc =
+            il__finding_add(m, true, "not_measured",
+                            il__say(m,
+                                    "Intervals of medians: %zu blocks are too few, 6 are the least "
+                                    "for 95 %%.",
+                                    f->medians.n_blocks),
+                            "analysis/medians.csv: n_replicates");
     }
     return rc;
 }
@@ -172,7 +186,8 @@ static bool weights_are_random(const il_facts *f)
     const json_t *models = json_object_get(json_object_get(f->manifest, "resolved"), "models");
     size_t i;
     json_t *model;
-    json_array_foreach(models, i, model) {
+    json_array_foreach(models, i, model)
+    {
         if (json_is_true(json_object_get(model, "synthetic"))) {
             return true;
         }
@@ -192,12 +207,14 @@ static int noise_cannot(il__making *m)
             il_words_interval(ratio, sizeof ratio, il_artifact_number(t, i, "aa_ratio"), low, high);
             int rc = il__finding_add(
                 m, true, "contradicted",
-                il__say(m, "Small differences on %s, %s: two arms of the same cell differ, A/A ratio "
-                           "%s, so something other than the model moved the times.",
-                        il__name(m, il_artifact_text(t, i, "backend")), il_artifact_text(t, i, "mode"),
-                        ratio),
+                il__say(m,
+                        "Small differences on %s, %s: two arms of the same cell differ, A/A ratio "
+                        "%s, so something other than the model moved the times.",
+                        il__name(m, il_artifact_text(t, i, "backend")),
+                        il_artifact_text(t, i, "mode"), ratio),
                 il__say(m, "analysis/noise_floor.csv: backend=%s, mode=%s, cell=%s",
-                        il__name(m, il_artifact_text(t, i, "backend")), il_artifact_text(t, i, "mode"),
+                        il__name(m, il_artifact_text(t, i, "backend")),
+                        il_artifact_text(t, i, "mode"),
                         il__name(m, il_artifact_text(t, i, "cell"))));
             if (rc != IL_OK) {
                 return rc;
@@ -205,11 +222,12 @@ static int noise_cannot(il__making *m)
         }
     }
     return any ? IL_OK
-               : il__finding_add(m, true, "not_measured",
-                                 "Differences between models: without A/A arms there is no noise floor, "
-                                 "and no model is called faster than another.",
-                                 t->present ? "analysis/noise_floor.csv: mde_percent empty"
-                                            : "analysis/noise_floor.csv: absent");
+               : il__finding_add(
+                     m, true, "not_measured",
+                     "Differences between models: without A/A arms there is no noise floor, "
+                     "and no model is called faster than another.",
+                     t->present ? "analysis/noise_floor.csv: mde_percent empty"
+                                : "analysis/noise_floor.csv: absent");
 }
 
 int il__cannot_tell(il__making *m)
@@ -227,11 +245,13 @@ int il__cannot_tell(il__making *m)
                              "manifest.json: resolved.models");
     }
     if (rc == IL_OK && m->facts->medians.mapped) {
-        rc = il__finding_add(m, true, "not_measured",
-                             il__say(m, "The runtime that was asked for: cells of kind %s, as every row "
-                                        "says.",
-                                     il__name(m, m->facts->medians.mapped)),
-                             "metrics.csv: backend_kind, backend_kind_asked");
+        rc = il__finding_add(
+            m, true, "not_measured",
+            il__say(m,
+                    "The runtime that was asked for: cells of kind %s, as every row "
+                    "says.",
+                    il__name(m, m->facts->medians.mapped)),
+            "metrics.csv: backend_kind, backend_kind_asked");
     }
     return rc;
 }

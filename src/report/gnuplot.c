@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Plots become one gnuplot script and data files beside it. Texts reach gnuplot in single quotes with
- * `noenhanced` only, where nothing is expanded; numbers and labels through data files.
+ * Plots become one gnuplot script and data files beside it. Texts reach gnuplot in single quotes
+ * with `noenhanced` only, where nothing is expanded; numbers and labels through data files.
  */
 #include "report/plot.h"
 
@@ -28,18 +28,18 @@ static const char *const colours[IL__PLOT_SERIES] = {"#0072B2", "#D55E00", "#009
                                                      "#E69F00", "#56B4E9", "#000000"};
 static const int markers[IL__PLOT_SERIES] = {7, 5, 9, 13, 11, 15, 3};
 
-/* 'text' as a gnuplot literal: in single quotes only '' is special. Back quotes and line breaks do
- * nothing there, and are replaced all the same. */
+/* 'text' as a gnuplot literal. Nothing is expanded in single quotes, and no quote is let in:
+ * gnuplot 5.4 reads a doubled one at the start of a text as its end. */
 static void put_literal(il_buf *to, const char *text)
 {
     char clean[1024];
     il_words_clean(clean, sizeof clean, text, 220);
     (void)il_buf_puts(to, "'");
     for (const char *p = clean; *p; p++) {
-        char c = *p == '`' ? '\'' : *p;
-        (void)il_buf_append(to, &c, 1);
-        if (c == '\'') {
-            (void)il_buf_append(to, &c, 1);
+        if (*p == '\'' || *p == '`') {
+            (void)il_buf_puts(to, "\xE2\x80\x99");
+        } else {
+            (void)il_buf_append(to, p, 1);
         }
     }
     (void)il_buf_puts(to, "'");
@@ -118,7 +118,8 @@ static void put_command(il_buf *to, const il__plot *p)
             if (p->lines[i].kind != order[k]) {
                 continue;
             }
-            (void)il_buf_printf(to, ", \\\n  'data/%s.lines.dat' index %zu using 1:2 with lines %s ",
+            (void)il_buf_printf(to,
+                                ", \\\n  'data/%s.lines.dat' index %zu using 1:2 with lines %s ",
                                 p->name, i, line_style(order[k]));
             if (own) {
                 (void)il_buf_printf(to, "lc rgb '%s' ", colours[p->lines[i].series]);
@@ -172,7 +173,8 @@ static void put_command(il_buf *to, const il__plot *p)
 static const char *const terminals[] = {
     "W = %d; H = %d\nif (cairo) { set terminal pngcairo " TERMINAL_COMMON
     " background rgb 'white' } else { set terminal png truecolor " TERMINAL_COMMON " }\n",
-    "W = %d; H = %d\nset terminal svg " TERMINAL_COMMON " fontscale 1.333 dynamic background rgb 'white'\n"};
+    "W = %d; H = %d\nset terminal svg " TERMINAL_COMMON
+    " fontscale 1.333 dynamic background rgb 'white'\n"};
 
 static void put_plot(il_buf *to, const il__plot *p)
 {
@@ -246,16 +248,15 @@ static int script_write(const il__plot *plots, size_t n_plots, const char *dir, 
 {
     il_buf text;
     il_buf_init(&text, MOST_SCRIPT_BYTES);
-    (void)il_buf_puts(&text,
-                      "# Redraw in this folder with: gnuplot -d plots.gp\n"
-                      "set encoding utf8\n"
-                      "set datafile separator tab\nset datafile commentschars '#'\n"
-                      "cairo = strstrt(GPVAL_TERMINALS, 'pngcairo') > 0\n"
-                      "set lmargin at screen 0.10\nset rmargin at screen 0.96\n"
-                      "set bmargin at screen 0.12\nset tmargin at screen 0.82\n"
-                      "set border 3 lw 1.2 lc rgb '#444444'\n"
-                      "set grid lc rgb '#DDDDDD' lw 1 dt 1\nset errorbars 1.6\n"
-                      "set style textbox noborder\n");
+    (void)il_buf_puts(&text, "# Redraw in this folder with: gnuplot -d plots.gp\n"
+                             "set encoding utf8\n"
+                             "set datafile separator tab\nset datafile commentschars '#'\n"
+                             "cairo = strstrt(GPVAL_TERMINALS, 'pngcairo') > 0\n"
+                             "set lmargin at screen 0.10\nset rmargin at screen 0.96\n"
+                             "set bmargin at screen 0.12\nset tmargin at screen 0.82\n"
+                             "set border 3 lw 1.2 lc rgb '#444444'\n"
+                             "set grid lc rgb '#DDDDDD' lw 1 dt 1\nset errorbars 1.6\n"
+                             "set style textbox noborder\n");
     for (size_t i = 0; i < n_plots; i++) {
         put_plot(&text, &plots[i]);
     }
@@ -382,7 +383,8 @@ int il__gnuplot_draw(const il__plot *plots, size_t n_plots, const char *dir, boo
     *drawn = false;
     char data[PATH_BYTES];
     int rc = il_path_join(data, sizeof data, dir, "data");
-    rc = rc == IL_OK ? il_dir_make(data, err) : il_fail(err, rc, "the path of the plots is too long");
+    rc = rc == IL_OK ? il_dir_make(data, err)
+                     : il_fail(err, rc, "the path of the plots is too long");
     for (size_t i = 0; rc == IL_OK && i < n_plots; i++) {
         rc = plot_data_write(&plots[i], dir, err);
     }

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "report/csv.h"
+#include "report/artifact.h"
 #include "report/medians_internal.h"
 #include "stats/order.h"
 
@@ -60,16 +60,16 @@ static int replicate_medians(il__cell *cell, il_arena *arena, int64_t **ids, dou
 static void row_from_cell(const il__cell *cell, il_cell_median *row)
 {
     *row = (il_cell_median){.backend = cell->backend,
-                       .backend_kind = cell->backend_kind,
-                       .model = cell->model,
-                       .scenario = cell->scenario,
-                       .mode = cell->mode,
-                       .batch_size = cell->batch_size,
-                       .gen_tokens = cell->gen_tokens,
-                       .params_millions = cell->params_millions,
-                       .prompt_tok = cell->prompt_tok,
-                       .decode_steps = cell->decode_steps,
-                       .n_calls = cell->n_calls};
+                            .backend_kind = cell->backend_kind,
+                            .model = cell->model,
+                            .scenario = cell->scenario,
+                            .mode = cell->mode,
+                            .batch_size = cell->batch_size,
+                            .gen_tokens = cell->gen_tokens,
+                            .params_millions = cell->params_millions,
+                            .prompt_tok = cell->prompt_tok,
+                            .decode_steps = cell->decode_steps,
+                            .n_calls = cell->n_calls};
 }
 
 /* The same (backend, model, mode, batch, gen_tokens) in another scenario. */
@@ -80,9 +80,9 @@ static bool same_group(const il__cell *a, const il__cell *b)
            a->gen_tokens == b->gen_tokens;
 }
 
-/* One row over all scenarios of a group: the geometric mean over scenarios within each replicate, so
- * that the interval holds what a block does to all of them at once. Replicates that lack a scenario
- * are left out. log_sum and seen have room for every replicate id below n_ids. */
+/* One row over all scenarios of a group: the geometric mean over scenarios within each replicate,
+ * so that the interval holds what a block does to all of them at once. Replicates that lack a
+ * scenario are left out. log_sum and seen have room for every replicate id below n_ids. */
 static int aggregate_group(const il__cells *cells, size_t from, size_t to, il_arena *arena,
                            il_cell_median *row)
 {
@@ -131,7 +131,8 @@ static int by_cell(const void *a, const void *b)
     int d = strcmp(x->backend, y->backend);
     d = d ? d : strcmp(x->mode, y->mode);
     d = d ? d : (x->batch_size > y->batch_size) - (x->batch_size < y->batch_size);
-    d = d ? d : (x->params_millions > y->params_millions) - (x->params_millions < y->params_millions);
+    d = d ? d
+          : (x->params_millions > y->params_millions) - (x->params_millions < y->params_millions);
     d = d ? d : strcmp(x->model, y->model);
     d = d ? d : (x->gen_tokens > y->gen_tokens) - (x->gen_tokens < y->gen_tokens);
     return d ? d : strcmp(x->scenario, y->scenario);
@@ -144,7 +145,8 @@ static int by_row(const void *a, const void *b)
     d = d ? d : strcmp(x->mode, y->mode);
     d = d ? d : (x->batch_size > y->batch_size) - (x->batch_size < y->batch_size);
     d = d ? d : strcmp(x->scenario, y->scenario);
-    d = d ? d : (x->params_millions > y->params_millions) - (x->params_millions < y->params_millions);
+    d = d ? d
+          : (x->params_millions > y->params_millions) - (x->params_millions < y->params_millions);
     d = d ? d : strcmp(x->model, y->model);
     return d ? d : (x->gen_tokens > y->gen_tokens) - (x->gen_tokens < y->gen_tokens);
 }
@@ -192,8 +194,9 @@ void il_median_per_step(const il_cell_median *m, double out[3])
     out[2] = m ? m->high_ms / steps : NAN;
 }
 
-const il_cell_median *il_medians_find(const il_medians *medians, const char *backend, const char *model,
-                                 const char *scenario, const char *mode, int64_t batch_size)
+const il_cell_median *il_medians_find(const il_medians *medians, const char *backend,
+                                      const char *model, const char *scenario, const char *mode,
+                                      int64_t batch_size)
 {
     for (size_t i = 0; i < medians->n_rows; i++) {
         const il_cell_median *m = &medians->rows[i];
@@ -267,9 +270,8 @@ int il_medians_write(const il_medians *medians, const char *path, il_error *err)
     for (size_t i = 0; i < medians->n_rows; i++) {
         put_row(&text, &medians->rows[i], medians->by_block);
     }
-    int rc = text.status == IL_OK
-                 ? il_file_write_atomic(path, il_buf_text(&text), text.len, err)
-                 : il_fail(err, text.status, "cannot hold the table of medians");
+    int rc = text.status == IL_OK ? il_file_write_atomic(path, il_buf_text(&text), text.len, err)
+                                  : il_fail(err, text.status, "cannot hold the table of medians");
     il_buf_free(&text);
     return rc;
 }

@@ -49,13 +49,13 @@ typedef struct il_medians {
     il_flag_count *flags;
     size_t n_flags;
     size_t n_ok, n_error, n_skipped, n_flagged, n_not_run, n_other; /* rows of metrics.csv */
-    size_t n_warmup, n_measured;                                   /* ok rows */
+    size_t n_warmup, n_measured;                                    /* ok rows */
     size_t n_rows_with_flags;
-    size_t n_blocks; /* 1 when the file knows no blocks */
-    bool by_block;   /* replicates are blocks; else calls */
+    size_t n_blocks;                          /* 1 when the file knows no blocks */
+    bool by_block;                            /* replicates are blocks; else calls */
     double prompt_tok_least, prompt_tok_most; /* NaN unknown */
     const char *replication; /* words of the rows, "process, none"; NULL when they have none */
-    const char *mapped; /* "hf on native" when a kind was mapped, else NULL */
+    const char *mapped;      /* "hf on native" when a kind was mapped, else NULL */
 } il_medians;
 
 /* Reads metrics.csv (path) into out; all memory from the arena. DAMAGED when a required column
@@ -65,8 +65,9 @@ int il_medians_read(const char *path, il_arena *arena, il_medians *out, il_error
 int il_medians_write(const il_medians *medians, const char *path, il_error *err);
 
 /* The row, or NULL. batch_size 0 takes the first. */
-const il_cell_median *il_medians_find(const il_medians *medians, const char *backend, const char *model,
-                                 const char *scenario, const char *mode, int64_t batch_size);
+const il_cell_median *il_medians_find(const il_medians *medians, const char *backend,
+                                      const char *model, const char *scenario, const char *mode,
+                                      int64_t batch_size);
 
 /* Milliseconds of a decode step: median_ms over decode_steps and the same for the interval. NaN
  * where the steps are unknown. value, low, high. */

@@ -3,7 +3,7 @@
  * metrics.csv, row by row, into the calls of each cell and the counts of what was lost.
  */
 #include "base/text.h"
-#include "report/csv.h"
+#include "report/artifact.h"
 #include "report/medians_internal.h"
 
 #include <math.h>
@@ -45,7 +45,7 @@ typedef struct columns {
 } columns;
 
 typedef struct reading {
-    il_csv_reader *csv;
+    il__csv_reader *csv;
     columns at;
     il_arena *arena;
     il_medians *out;
@@ -56,7 +56,7 @@ typedef struct reading {
 
 static const char *field(const reading *r, int column)
 {
-    return il_csv_field(r->csv, column);
+    return il__csv_field(r->csv, column);
 }
 
 static double number(const reading *r, int column)
@@ -151,15 +151,14 @@ static bool row_is_of(const reading *r, const il__cell *c)
 {
     return strcmp(c->backend, field(r, r->at.backend)) == 0 &&
            strcmp(c->model, field(r, r->at.model)) == 0 &&
-           strcmp(c->scenario, scenario_of(r)) == 0 &&
-           strcmp(c->mode, field(r, r->at.mode)) == 0 && c->batch_size == batch_of(r) &&
-           c->gen_tokens == integer(r, r->at.gen_tokens_target, 0);
+           strcmp(c->scenario, scenario_of(r)) == 0 && strcmp(c->mode, field(r, r->at.mode)) == 0 &&
+           c->batch_size == batch_of(r) && c->gen_tokens == integer(r, r->at.gen_tokens_target, 0);
 }
 
 static double params_of(const reading *r)
 {
     const int known[] = {r->at.params_millions_measured, r->at.params_millions_config,
-                           r->at.params_millions};
+                         r->at.params_millions};
     for (size_t i = 0; i < 3; i++) {
         double value = number(r, known[i]);
         if (value > 0.0) {
@@ -252,7 +251,7 @@ static int call_add(reading *r)
     double ms = number(r, r->at.latency_ms);
     if (!(ms >= 0.0)) {
         int rc = il_fail(r->err, IL_E_DAMAGED, "an ok row has no latency_ms");
-        il_error_where(r->err, "metrics.csv:%llu", (unsigned long long)il_csv_line(r->csv));
+        il_error_where(r->err, "metrics.csv:%llu", (unsigned long long)il__csv_line(r->csv));
         il_error_hint(r->err, "rebuild it from the journal with \"inferlaw analyze\"");
         return rc;
     }
@@ -293,7 +292,8 @@ static int loss_add(reading *r, const char *status)
             return l->last_model ? IL_OK : no_memory(r);
         }
     }
-    if (!grow(r->arena, (void **)&out->losses, out->n_losses, &r->cap_losses, sizeof *out->losses)) {
+    if (!grow(r->arena, (void **)&out->losses, out->n_losses, &r->cap_losses,
+              sizeof *out->losses)) {
         return no_memory(r);
     }
     il_loss *l = &out->losses[out->n_losses];
@@ -392,7 +392,7 @@ static int row_add(reading *r)
 
 static int columns_find(reading *r, const char *path)
 {
-#define COLUMN_FIND(name) r->at.name = il_csv_column(r->csv, #name);
+#define COLUMN_FIND(name) r->at.name = il__csv_column(r->csv, #name);
     COLUMN_MAP(COLUMN_FIND)
 #undef COLUMN_FIND
     const struct {
@@ -405,8 +405,8 @@ static int columns_find(reading *r, const char *path)
                     {r->at.latency_ms, "latency_ms"}};
     for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
         if (required[i].column < 0) {
-            int rc = il_fail(r->err, IL_E_DAMAGED, "the column \"%s\" is missing",
-                             required[i].name);
+            int rc =
+                il_fail(r->err, IL_E_DAMAGED, "the column \"%s\" is missing", required[i].name);
             il_error_where(r->err, "%s", path);
             il_error_hint(r->err, "required are backend, model, mode, status, latency_ms");
             return rc;
@@ -430,7 +430,7 @@ int il_medians_read(const char *path, il_arena *arena, il_medians *out, il_error
 {
     *out = (il_medians){.n_blocks = 1, .prompt_tok_least = NAN, .prompt_tok_most = NAN};
     reading r = {.arena = arena, .out = out, .err = err};
-    int rc = il_csv_open(path, &r.csv, err);
+    int rc = il__csv_open(path, &r.csv, err);
     if (rc == IL_E_NOT_FOUND) {
         rc = il_fail(err, IL_E_DAMAGED, "there is no metrics.csv");
         il_error_where(err, "%s", path);
@@ -441,7 +441,7 @@ int il_medians_read(const char *path, il_arena *arena, il_medians *out, il_error
         rc = columns_find(&r, path);
     }
     for (bool more = true; rc == IL_OK && more;) {
-        rc = il_csv_next(r.csv, &more, err);
+        rc = il__csv_next(r.csv, &more, err);
         if (rc == IL_OK && more) {
             rc = row_add(&r);
         }
@@ -452,6 +452,6 @@ int il_medians_read(const char *path, il_arena *arena, il_medians *out, il_error
             rc = no_memory(&r);
         }
     }
-    il_csv_close(r.csv);
+    il__csv_close(r.csv);
     return rc;
 }

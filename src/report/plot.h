@@ -83,9 +83,9 @@ typedef struct il__plot {
  * covering another is left out. */
 int il__plot_layout(il__plot *plot, il_arena *arena, il_error *err);
 
-/* Draws all plots as NAME.png and NAME.svg into dir with one gnuplot process; the script plots.gp and
- * its data stay beside them in dir/data. *drawn is false, and the result IL_OK, when gnuplot is not
- * installed. A gnuplot that fails is IL_E_CRASHED with its own first words. */
+/* Draws all plots as NAME.png and NAME.svg into dir with one gnuplot process; the script plots.gp
+ * and its data stay beside them in dir/data. *drawn is false, and the result IL_OK, when gnuplot is
+ * not installed. A gnuplot that fails is IL_E_CRASHED with its own first words. */
 int il__gnuplot_draw(const il__plot *plots, size_t n_plots, const char *dir, bool *drawn,
                      il_error *err);
 

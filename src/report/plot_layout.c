@@ -40,8 +40,8 @@ static double from_px(const il__axis *a, double px, double size)
 
 static void tick_add(il__axis *a, double at)
 {
-    if (at < a->low * (a->log ? 0.999999 : 1.0) - (a->log ? 0.0 : 1e-9) || at > a->high * 1.000001 ||
-        a->n_ticks == IL__PLOT_MOST_TICKS) {
+    if (at < a->low * (a->log ? 0.999999 : 1.0) - (a->log ? 0.0 : 1e-9) ||
+        at > a->high * 1.000001 || a->n_ticks == IL__PLOT_MOST_TICKS) {
         return;
     }
     il__tick *t = &a->ticks[a->n_ticks++];
@@ -49,8 +49,17 @@ static void tick_add(il__axis *a, double at)
     (void)snprintf(t->text, sizeof t->text, fabs(at) >= 1e6 ? "%.0e" : "%.6g", at);
 }
 
-/* Log axes: 1-2-5 below 2.4 decades, 1-3 below 4.5, else decades, so that there are 4 to 8 numbers.
- * Linear: a step of 1, 2 or 5 times a power of ten. */
+/* A step of 1, 2 or 5 times a power of ten, 4 to 8 numbers. */
+static void ticks_linear(il__axis *a)
+{
+    double raw = (a->high - a->low) / 6.0, unit = pow(10.0, floor(log10(raw)));
+    double step = raw / unit < 1.5 ? unit : raw / unit < 3.5 ? 2 * unit : 5 * unit;
+    for (double k = ceil(a->low / step - 1e-9); k * step <= a->high * 1.000001; k += 1.0) {
+        tick_add(a, k * step);
+    }
+}
+
+/* Log axes: even steps below half a decade, then 1-2-5, 1-3 and whole decades. */
 static void ticks_choose(il__axis *a)
 {
     static const double fine[] = {1, 1.5, 2, 3, 4, 5, 7}, middle[] = {1, 2, 5}, coarse[] = {1, 3},
@@ -58,16 +67,15 @@ static void ticks_choose(il__axis *a)
     if (a->n_ticks > 0) {
         return; /* given */
     }
-    if (!a->log) {
-        double raw = (a->high - a->low) / 6.0, unit = pow(10.0, floor(log10(raw)));
-        double step = raw / unit < 1.5 ? unit : raw / unit < 3.5 ? 2 * unit : 5 * unit;
-        for (double at = ceil(a->low / step - 1e-9) * step; at <= a->high + 1e-9; at += step) {
-            tick_add(a, fabs(at) < step * 1e-9 ? 0.0 : at);
-        }
+    double decades = a->log ? log10(a->high / a->low) : 0.0;
+    if (decades < 0.5) {
+        ticks_linear(a);
         return;
     }
-    double decades = log10(a->high / a->low);
-    const double *steps = decades < 1.0 ? fine : decades < 2.4 ? middle : decades < 4.5 ? coarse : bare;
+    const double *steps = decades < 1.0   ? fine
+                          : decades < 2.4 ? middle
+                          : decades < 4.5 ? coarse
+                                          : bare;
     size_t n = decades < 1.0 ? 7 : decades < 2.4 ? 3 : decades < 4.5 ? 2 : 1;
     for (double d = floor(log10(a->low)); d <= log10(a->high); d += 1.0) {
         for (size_t i = 0; i < n; i++) {
@@ -164,13 +172,19 @@ static rect place_box(double px, double py, const place *at, double w)
     return (rect){left, y - text_h / 2, left + w, y + text_h / 2};
 }
 
+/* A label is not worth covering another one, or a point: above this cost it is left out. */
+static const double too_dear = 2500.0;
+
 static double place_cost(const il__plot *p, rect r, const rect *taken, size_t n_taken)
 {
     double cost = 0.0;
-    rect box = {2, 2, box_w - 2, box_h - 2};
-    cost += 40.0 * ((r.x1 - r.x0) * text_h - overlap(r, box));
+    if (r.x0 < 2 || r.y0 < 2 || r.x1 > box_w - 2 || r.y1 > box_h - 2) {
+        return 2 * too_dear;
+    }
     for (size_t i = 0; i < n_taken; i++) {
-        cost += 40.0 * overlap(r, taken[i]);
+        if (overlap(r, taken[i]) > 0.0) {
+            return 2 * too_dear;
+        }
     }
     for (size_t i = 0; i < p->n_points; i++) {
         cost += 12.0 * overlap(r, point_box(p, &p->points[i]));
@@ -181,9 +195,6 @@ static double place_cost(const il__plot *p, rect r, const rect *taken, size_t n_
     }
     return cost;
 }
-
-/* A label is not worth covering another one, or a point: above this cost it is left out. */
-static const double too_dear = 2500.0;
 
 /* Returns whether text found a place near (x, y); the box is added to taken. */
 static bool label_place(il__plot *p, double x, double y, const char *text, const place *places,
@@ -215,10 +226,10 @@ static bool label_place(il__plot *p, double x, double y, const char *text, const
 static void point_labels(il__plot *p, rect *taken, size_t *n_taken)
 {
     static const place places[] = {
-        {13, 0, 'l', 0},     {-13, 0, 'r', 4},   {11, 15, 'l', 8},    {11, -15, 'l', 8},
-        {-11, 15, 'r', 10},  {-11, -15, 'r', 10}, {0, 23, 'c', 12},   {0, -23, 'c', 12},
-        {0, 40, 'c', 60},    {0, -40, 'c', 60},  {16, 32, 'l', 60},   {16, -32, 'l', 60},
-        {-16, 32, 'r', 60},  {-16, -32, 'r', 60},
+        {13, 0, 'l', 0},    {-13, 0, 'r', 4},    {11, 15, 'l', 8},  {11, -15, 'l', 8},
+        {-11, 15, 'r', 10}, {-11, -15, 'r', 10}, {0, 23, 'c', 12},  {0, -23, 'c', 12},
+        {0, 40, 'c', 60},   {0, -40, 'c', 60},   {16, 32, 'l', 60}, {16, -32, 'l', 60},
+        {-16, 32, 'r', 60}, {-16, -32, 'r', 60},
     };
     for (size_t i = 0; i < p->n_points; i++) {
         const il__point *q = &p->points[i];

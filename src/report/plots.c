@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "report/facts.h"
+#include "report/findings.h"
 #include "report/names.h"
 #include "report/plot.h"
 #include "report/words.h"
@@ -48,8 +49,8 @@ static il__plot *plot_new(drawing *d, size_t most_points, size_t most_lines)
     return p->points && p->lines ? p : NULL;
 }
 
-/* PREFIX_A_B_SUFFIX as a file name. A name that had to be changed, or that another plot has already,
- * gets the hash of what it stands for. */
+/* PREFIX_A_B_SUFFIX as a file name. A name that had to be changed, or that another plot has
+ * already, gets the hash of what it stands for. */
 static const char *plot_name(drawing *d, const char *prefix, const char *const parts[3],
                              const char *suffix)
 {
@@ -116,15 +117,15 @@ static void scaling_points(drawing *d, il__plot *p, const fit_row *fit)
             continue;
         }
         const char *model = il_artifact_text(t, i, "model");
-        il__point q = {.x = il_artifact_number(t, i, "params_millions_effective"),
-                       .y = il_artifact_number(t, i, fit->all ? "latency_geomean_ms"
-                                                           : "latency_median_ms"),
-                       .low = NAN,
-                       .high = NAN,
-                       .label = il_facts_model_name(f, model)};
+        il__point q = {
+            .x = il_artifact_number(t, i, "params_millions_effective"),
+            .y = il_artifact_number(t, i, fit->all ? "latency_geomean_ms" : "latency_median_ms"),
+            .low = NAN,
+            .high = NAN,
+            .label = il_facts_model_name(f, model)};
         double batch = il_artifact_number(t, i, "batch_size");
         const il_cell_median *m = il_medians_find(&f->medians, fit->backend, model, fit->scenario,
-                                             fit->mode, batch >= 1.0 ? (int64_t)batch : 0);
+                                                  fit->mode, batch >= 1.0 ? (int64_t)batch : 0);
         if (m) {
             q.low = m->low_ms;
             q.high = m->high_ms;
@@ -168,8 +169,8 @@ static size_t point_of(const il__plot *p, const char *label)
     return SIZE_MAX;
 }
 
-/* leave_one_out.csv holds aggregates; its rows for this fit become grey lines, a decisive one stands
- * out and is named. */
+/* leave_one_out.csv holds aggregates; its rows for this fit become grey lines, a decisive one
+ * stands out and is named. */
 static int ghost_lines(drawing *d, il__plot *p, const fit_row *fit)
 {
     const il_artifact *t = &d->facts->leave_one_out;
@@ -231,21 +232,27 @@ static int scaling_texts(drawing *d, il__plot *p, const fit_row *fit)
         const il_artifact *t = &d->facts->laws;
         double low = il_artifact_number(t, fit->law, "ci_low");
         double high = il_artifact_number(t, fit->law, "ci_high");
-        if (isfinite(low) && isfinite(high)) {
-            (void)snprintf(interval, sizeof interval, ", 95 %% t interval of the slope %.2f to %.2f", low, high);
+        if (il_findings_quotable(il_artifact_text(t, fit->law, "ci_method")) && isfinite(low) &&
+            isfinite(high)) {
+            (void)snprintf(interval, sizeof interval, ", 95 %% interval of the slope %.2f to %.2f",
+                           low, high);
         }
         bool stands = strcmp(il_artifact_text(t, fit->law, "verdict"), "supported") == 0;
         char why[320];
-        il_words_clean(why, sizeof why, il_artifact_text(t, fit->law, "because"), 84);
-        (void)snprintf(because, sizeof because, "%s%s%s", stands ? "law supported" : "not identifiable",
-                       why[0] ? ": " : "", why);
+        const char *reason = il_artifact_text(t, fit->law, "because");
+        const char *rest = strstr(reason, "; "); /* qualifications stand in the report */
+        char first[512];
+        (void)snprintf(first, sizeof first, "%.*s", rest ? (int)(rest - reason) : 500, reason);
+        il_words_clean(why, sizeof why, first, 84);
+        (void)snprintf(because, sizeof because, "%s%s%s",
+                       stands ? "law supported" : "not identifiable", why[0] ? ": " : "", why);
     }
     p->title = il_arena_printf(d->arena, "%s, %s, %s: slope %.3f, R² %.3f", backend, fit->mode,
                                scenario, fit->slope, fit->r2);
-    p->subtitle = il_arena_printf(
-        d->arena, "%zu models%s%s%s\n%s", p->n_points, interval,
-        bars ? "; bars: exact 95 % intervals" : "; too few repetitions for bars",
-        p->n_lines > 1 ? "; grey: without one model" : "", because);
+    p->subtitle =
+        il_arena_printf(d->arena, "%zu models%s%s%s\n%s", p->n_points, interval,
+                        bars ? "; bars: exact 95 % intervals" : "; too few repetitions for bars",
+                        p->n_lines > 1 ? "; grey: without one model" : "", because);
     return p->title && p->subtitle ? IL_OK : no_memory(d);
 }
 
@@ -338,18 +345,24 @@ static int step_plot(drawing *d)
     for (size_t i = 1; i < n_points; i++) {
         const il__point *a = &p->points[i - 1], *b = &p->points[i];
         if (a->series == b->series) {
-            p->lines[p->n_lines++] = (il__line){.x0 = a->x, .y0 = a->y, .x1 = b->x, .y1 = b->y,
-                                                .kind = IL__LINE_JOIN, .series = a->series};
+            p->lines[p->n_lines++] = (il__line){.x0 = a->x,
+                                                .y0 = a->y,
+                                                .x1 = b->x,
+                                                .y1 = b->y,
+                                                .kind = IL__LINE_JOIN,
+                                                .series = a->series};
         }
     }
     p->name = "step_time_vs_parameters";
     p->x = (il__axis){.title = "parameters, millions", .log = true, .low = NAN, .high = NAN};
     p->y = (il__axis){.title = "time of one decode step, ms", .log = true, .low = NAN, .high = NAN};
     p->title = "Time of one decode step against model size";
-    p->subtitle = f->medians.by_block
-                      ? "medians over blocks, geometric mean over scenarios; "
-                        "bars: exact 95 % intervals"
-                      : "medians over calls of one block, geometric mean over scenarios";
+    bool bars = false;
+    for (size_t i = 0; i < p->n_points; i++) {
+        bars = bars || isfinite(p->points[i].low);
+    }
+    p->subtitle = bars ? "medians, geometric mean over scenarios; bars: exact 95 % intervals"
+                       : "medians, geometric mean over scenarios; too few repetitions for bars";
     d->n_plots++;
     return IL_OK;
 }
@@ -398,8 +411,8 @@ static int early_stop_plot(drawing *d)
         top = fmax(top, p->points[i].y);
     }
     p->name = "ollama_early_stop_sanity";
-    p->x = (il__axis){.title = "parameters, millions", .log = true, .low = low / 2.2,
-                      .high = high * 2.2};
+    p->x = (il__axis){
+        .title = "parameters, millions", .log = true, .low = low / 2.2, .high = high * 2.2};
     p->y = (il__axis){.title = "tokens generated, median", .low = 0.0, .high = top * 1.18};
     p->title = "Ollama: did the server generate what was asked?";
     p->subtitle = "label: share of calls that stopped before the target; "
@@ -408,10 +421,13 @@ static int early_stop_plot(drawing *d)
     p->series[1] = "stopped early";
     p->n_series = 2;
     if (isfinite(target)) {
-        p->lines[p->n_lines++] = (il__line){.x0 = p->x.low, .x1 = p->x.high, .y0 = target,
-                                            .y1 = target, .kind = IL__LINE_MARKED,
-                                            .label = il_arena_printf(d->arena, "target %.0f",
-                                                                     target)};
+        p->lines[p->n_lines++] =
+            (il__line){.x0 = p->x.low,
+                       .x1 = p->x.high,
+                       .y0 = target,
+                       .y1 = target,
+                       .kind = IL__LINE_MARKED,
+                       .label = il_arena_printf(d->arena, "target %.0f", target)};
     }
     d->n_plots++;
     return IL_OK;
@@ -455,8 +471,12 @@ static int sweep_plot(drawing *d, const il_artifact *t)
         for (size_t k = p->n_points - 1; k-- > 0;) { /* the step before in the same series */
             const il__point *o = &p->points[k];
             if (o->series == q.series) {
-                p->lines[p->n_lines++] = (il__line){.x0 = o->x, .y0 = o->y, .x1 = q.x, .y1 = q.y,
-                                                    .kind = IL__LINE_JOIN, .series = q.series};
+                p->lines[p->n_lines++] = (il__line){.x0 = o->x,
+                                                    .y0 = o->y,
+                                                    .x1 = q.x,
+                                                    .y1 = q.y,
+                                                    .kind = IL__LINE_JOIN,
+                                                    .series = q.series};
                 break;
             }
         }
@@ -467,7 +487,8 @@ static int sweep_plot(drawing *d, const il_artifact *t)
     p->name = "decode_fraction_by_gen_tokens";
     p->x = (il__axis){.title = "decode steps", .log = true, .low = NAN, .high = NAN};
     p->y = (il__axis){.title = "decode share of the end-to-end time",
-                      .low = fmax(0.0, floor((least - 0.02) * 20.0) / 20.0), .high = 1.0};
+                      .low = fmax(0.0, floor((least - 0.02) * 20.0) / 20.0),
+                      .high = 1.0};
     p->title = "Share of decode in a call against its length";
     p->subtitle = "median over models; bars: quartiles over models, not an uncertainty";
     d->n_plots++;
@@ -499,7 +520,8 @@ static int draw(drawing *d, const char *dir)
     bool drawn = false;
     rc = rc == IL_OK ? il__gnuplot_draw(d->plots, d->n_plots, dir, &drawn, d->err) : rc;
     if (rc == IL_OK && !drawn) {
-        il_log(IL_LOG_INFO, "gnuplot is not installed, so there are no plots (package gnuplot-nox)");
+        il_log(IL_LOG_INFO,
+               "gnuplot is not installed, so there are no plots (package gnuplot-nox)");
     }
     return rc;
 }
@@ -513,7 +535,8 @@ int il_plots_write(const char *run_dir, il_error *err)
     /* Aggregates first: their names are fixed, a scenario that clashes gets the hash. */
     for (int all = 1; all >= 0; all--) {
         for (size_t i = 0; rc == IL_OK && i < facts.fits.n_rows; i++) {
-            bool is_all = strcmp(il_artifact_text(&facts.fits, i, "scenario"), IL_ALL_SCENARIOS) == 0;
+            bool is_all =
+                strcmp(il_artifact_text(&facts.fits, i, "scenario"), IL_ALL_SCENARIOS) == 0;
             rc = is_all == (all == 1) ? scaling_plot(&d, i) : IL_OK;
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The plots of a run and of a sweep, as PNG and SVG below analysis/plots (a sweep: plots). Names and
- * content are those of the original study's schema, plus step_time_vs_parameters.
+ * The plots of a run and of a sweep, as PNG and SVG below analysis/plots (a sweep: plots). Names
+ * and content are those of the original study's schema, plus step_time_vs_parameters.
  */
 #ifndef IL_REPORT_PLOTS_H
 #define IL_REPORT_PLOTS_H
@@ -13,7 +13,8 @@
 int il_plots_write(const char *run_dir, il_error *err);
 
 /* Draws plots/decode_fraction_by_gen_tokens of a sweep directory from decode_fraction_summary.csv
- * (backend, gen_tokens_target, decode_fraction_median, decode_fraction_p25, decode_fraction_p75). */
+ * (backend, gen_tokens_target, decode_fraction_median, decode_fraction_p25, decode_fraction_p75).
+ */
 int il_plots_write_sweep(const char *sweep_dir, il_error *err);
 
 #endif

@@ -73,15 +73,17 @@ static void put_check(il_buf *to, const char *what, double value, const char *fm
 
 static void put_rows_check(il_buf *to, const il_medians *m)
 {
-    (void)il_buf_printf(to, "| rows of metrics.csv | %zu ok, %zu failed, %zu skipped, %zu wrong, %zu "
-                            "not run | only ok rows count; three rows a call |\n| warning flags |",
+    (void)il_buf_printf(to,
+                        "| rows of metrics.csv | %zu ok, %zu failed, %zu skipped, %zu wrong, %zu "
+                        "not run | only ok rows count; three rows a call |\n| warning flags |",
                         m->n_ok, m->n_error + m->n_other, m->n_skipped, m->n_flagged, m->n_not_run);
     for (size_t i = 0; i < m->n_flags; i++) {
         (void)il_buf_puts(to, i ? ", " : " ");
         il_words_markdown(to, m->flags[i].word);
         (void)il_buf_printf(to, " on %zu", m->flags[i].n_rows);
     }
-    (void)il_buf_printf(to, "%s | the machine was disturbed on %zu ok rows; they stay in the fits |\n",
+    (void)il_buf_printf(to,
+                        "%s | the machine was disturbed on %zu ok rows; they stay in the fits |\n",
                         m->n_flags ? " rows" : " none", m->n_rows_with_flags);
     (void)il_buf_printf(to, "| replication | %zu %s; renewed: ", m->n_blocks,
                         m->n_blocks == 1 ? "block" : "blocks");
@@ -102,10 +104,11 @@ static void put_validity(il_buf *to, const il_facts *f)
     (void)il_buf_puts(to, "| can it be trusted? | this run | meaning |\n|---|---|---|\n");
     (void)il_buf_printf(to, "| A/A ratio, worst | %s | the same cell twice: 1 but for noise |\n",
                         ratio);
-    put_check(to, "smallest effect, worst", worst_of(&f->noise, "mde_percent", 0.0, &unused),
-              "%.2g %%", "smaller differences get no verdict");
+    double mde = worst_of(&f->noise, "mde_percent", 0.0, &unused);
+    put_check(to, "smallest effect, worst", mde, mde < 9.95 ? "%.1f %%" : "%.0f %%",
+              "smaller differences get no verdict");
     put_check(to, "drift, worst", worst_of(&f->noise, "drift_percent_per_hour", 0.0, &unused),
-              "%.2g %% per hour", "blocks in random order keep it out of the laws");
+              "%.1f %% per hour", "blocks in random order keep it out of the laws");
     put_check(to, "closure, worst", worst_of(&f->noise, "closure", 1.0, &unused), "%.3f",
               "an unsplit call over prefill + decode: what stamps cost");
     put_rows_check(to, &f->medians);
@@ -143,18 +146,19 @@ static void put_first_screen(il_buf *to, const il_facts *f, const il_findings *f
 static void put_models(il_buf *to, const il_facts *f)
 {
     const il_medians *all = &f->medians;
-    (void)il_buf_puts(to, "## Every model\n\nMedians; for several scenarios the geometric mean over "
-                          "them. `analysis/medians.csv` has each scenario.\n\n"
-                          "| backend | model | parameters, M | batch | prefill, ms "
-                          "| decode step, ms | tokens/s | end to end, ms |\n"
-                          "|---|---|--:|--:|--:|--:|--:|--:|\n");
+    (void)il_buf_puts(to,
+                      "## Every model\n\nMedians; for several scenarios the geometric mean over "
+                      "them. `analysis/medians.csv` has each scenario.\n\n"
+                      "| backend | model | parameters, M | batch | prefill, ms "
+                      "| decode step, ms | tokens/s | end to end, ms |\n"
+                      "|---|---|--:|--:|--:|--:|--:|--:|\n");
     for (size_t i = 0; i < all->n_rows; i++) {
         const il_cell_median *e = &all->rows[i];
         if (strcmp(e->scenario, IL_ALL_SCENARIOS) != 0 || strcmp(e->mode, "e2e_kv") != 0) {
             continue;
         }
-        const il_cell_median *p = il_medians_find(all, e->backend, e->model, IL_ALL_SCENARIOS,
-                                                  "prefill", e->batch_size);
+        const il_cell_median *p =
+            il_medians_find(all, e->backend, e->model, IL_ALL_SCENARIOS, "prefill", e->batch_size);
         const il_cell_median *d = il_medians_find(all, e->backend, e->model, IL_ALL_SCENARIOS,
                                                   "kv_decode", e->batch_size);
         double step[3];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What report.c and report_sections.c share: the sections below the first screen, each from "##" on.
+ * What report.c and report_sections.c share: the sections below the first screen, each from "##"
+ * on.
  */
 #ifndef IL_REPORT_REPORT_INTERNAL_H
 #define IL_REPORT_REPORT_INTERNAL_H

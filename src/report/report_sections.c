@@ -26,6 +26,15 @@ static void put_absent(il_buf *to, const char *what, const char *file)
     (void)il_buf_printf(to, "%s (`analysis/%s` is not there).\n\n", what, file);
 }
 
+static void put_percent(il_buf *to, double percent)
+{
+    if (isfinite(percent)) {
+        (void)il_buf_printf(to, " %.*f %% |", fabs(percent) < 9.95 ? 1 : 0, percent);
+    } else {
+        (void)il_buf_puts(to, " - |");
+    }
+}
+
 void il__report_noise(il_buf *to, const il_facts *f)
 {
     const il_artifact *t = &f->noise;
@@ -35,12 +44,13 @@ void il__report_noise(il_buf *to, const il_facts *f)
                    "noise_floor.csv");
         return;
     }
-    (void)il_buf_puts(to, "Two arms of the same cell, in separate fresh processes, should give a ratio "
-                          "of 1. Twice the half-width of that ratio's interval is the smallest effect "
-                          "this run calls. Closure is an unsplit call over prefill + decode: what the "
-                          "stamps cost.\n\n"
-                          "| backend | mode | cell | blocks | A/A ratio | smallest effect | closure "
-                          "| drift per hour |\n|---|---|---|--:|--:|--:|--:|--:|\n");
+    (void)il_buf_puts(to,
+                      "Two arms of the same cell, in separate fresh processes, should give a ratio "
+                      "of 1. Twice the half-width of that ratio's interval is the smallest effect "
+                      "this run calls. Closure is an unsplit call over prefill + decode: what the "
+                      "stamps cost.\n\n"
+                      "| backend | mode | cell | blocks | A/A ratio | smallest effect | closure "
+                      "| drift per hour |\n|---|---|---|--:|--:|--:|--:|--:|\n");
     for (size_t i = 0; i < t->n_rows && i < MOST_ROWS; i++) {
         (void)il_buf_puts(to, "|");
         il__md_cell(to, il_artifact_text(t, i, "backend"));
@@ -52,10 +62,10 @@ void il__report_noise(il_buf *to, const il_facts *f)
         double mde = il_artifact_number(t, i, "mde_percent");
         double closure = il_artifact_number(t, i, "closure");
         double drift = il_artifact_number(t, i, "drift_percent_per_hour");
-        (void)(isfinite(mde) ? il_buf_printf(to, " %.2g %% |", mde) : il_buf_puts(to, " - |"));
+        put_percent(to, mde);
         (void)(isfinite(closure) ? il_buf_printf(to, " %.3f |", closure) : il_buf_puts(to, " - |"));
-        (void)(isfinite(drift) ? il_buf_printf(to, " %.2g %% |\n", drift)
-                               : il_buf_puts(to, " - |\n"));
+        put_percent(to, drift);
+        (void)il_buf_puts(to, "\n");
     }
     put_more(to, t->n_rows, "noise_floor.csv");
 }
@@ -95,13 +105,14 @@ void il__report_laws(il_buf *to, const il_facts *f)
         put_absent(to, "No law was judged", "laws.csv");
         return;
     }
-    (void)il_buf_puts(to, "Time as a power of x. A model is decisive when without it the exponent "
-                          "changes by more than half, changes sign, or its interval takes in 0: then "
-                          "the law is not identifiable. The error is of models that the fit has not "
-                          "seen.\n\n"
-                          "| backend | batch | mode | x | models | exponent (95 % t interval) "
-                          "| farthest leave-one-out | held-out error | verdict | because |\n"
-                          "|---|--:|---|---|--:|--:|---|--:|---|---|\n");
+    (void)il_buf_puts(to,
+                      "Time as a power of x. A model is decisive when without it the exponent "
+                      "changes by more than half, changes sign, or its interval takes in 0: then "
+                      "the law is not identifiable. The error is of models that the fit has not "
+                      "seen.\n\n"
+                      "| backend | batch | mode | x | models | exponent (95 % interval) "
+                      "| farthest leave-one-out | held-out error | verdict | because |\n"
+                      "|---|--:|---|---|--:|--:|---|--:|---|---|\n");
     size_t n = 0;
     for (size_t i = 0; i < t->n_rows; i++) {
         if (strcmp(il_artifact_text(t, i, "term"), "slope") != 0 || n++ >= MOST_ROWS) {
@@ -113,23 +124,27 @@ void il__report_laws(il_buf *to, const il_facts *f)
         il__md_cell(to, il_artifact_text(t, i, "mode"));
         il__md_cell(to, il_findings_x_words(il_artifact_text(t, i, "x")));
         il__md_cell(to, il_artifact_text(t, i, "n_models"));
-        bool t_interval = il_artifact_text(t, i, "ci_method")[0] == 't';
+        bool quotable = il_findings_quotable(il_artifact_text(t, i, "ci_method"));
         il__md_number(to, il_artifact_number(t, i, "estimate"),
-                      t_interval ? il_artifact_number(t, i, "ci_low") : NAN,
-                      t_interval ? il_artifact_number(t, i, "ci_high") : NAN);
+                      quotable ? il_artifact_number(t, i, "ci_low") : NAN,
+                      quotable ? il_artifact_number(t, i, "ci_high") : NAN);
         put_left_out(to, f, i);
         double error = il_artifact_number(t, i, "loo_mape") * 100.0;
-        (void)(isfinite(error) ? il_buf_printf(to, " %.2g %% |", error)
-                               : il_buf_puts(to, " - |"));
+        put_percent(to, error);
         il__md_cell(to, il_artifact_text(t, i, "verdict"));
-        il__md_cell(to, il_artifact_text(t, i, "because"));
+        char because[1024];
+        il_words_clean(because, sizeof because, il_artifact_text(t, i, "because"), 240);
+        (void)il_buf_puts(to, " ");
+        il_words_markdown(to, because);
+        (void)il_buf_puts(to, " |");
         (void)il_buf_puts(to, "\n");
     }
     put_more(to, n, "laws.csv");
-    (void)il_buf_puts(to, "The plots `analysis/plots/scaling_*.png` (and .svg) show each fit; grey lines "
-                          "leave one model out. `analysis/scaling_fits.csv` keeps the percentile "
-                          "bootstrap of the original study for comparison; it covers too little at "
-                          "this many models and no sentence here uses it.\n\n");
+    (void)il_buf_puts(
+        to, "The plots `analysis/plots/scaling_*.png` (and .svg) show each fit; grey lines "
+            "leave one model out. `analysis/scaling_fits.csv` keeps the percentile "
+            "bootstrap of the original study for comparison; it covers too little at "
+            "this many models and no sentence here uses it.\n\n");
 }
 
 void il__report_tails(il_buf *to, const il_facts *f)
@@ -150,8 +165,9 @@ void il__report_tails(il_buf *to, const il_facts *f)
         put_absent(to, "No quantile beyond the median was judged", "tails.csv");
         return;
     }
-    (void)il_buf_printf(to, "A two-sided exact interval needs 36 calls for p90, 72 for p95, 368 for "
-                            "p99. Cells here have up to %.0f; %zu of %zu quantiles can be told.\n\n",
+    (void)il_buf_printf(to,
+                        "A two-sided exact interval needs 36 calls for p90, 72 for p95, 368 for "
+                        "p99. Cells here have up to %.0f; %zu of %zu quantiles can be told.\n\n",
                         n_calls, n_known, n_rows);
     if (n_known == 0) {
         return;
@@ -201,12 +217,33 @@ static void put_json_value(il_buf *to, const char *key, const json_t *value)
     il_words_markdown(to, text);
 }
 
-/* Rows "| key | value |" of every scalar below value; arrays of scalars stay on one line. */
+/* Least and largest of an array of numbers (a ceiling has one a block). */
+static void put_json_range(il_buf *to, const json_t *list)
+{
+    double low = INFINITY, high = -INFINITY;
+    size_t i, n = 0;
+    json_t *item;
+    json_array_foreach((json_t *)list, i, item)
+    {
+        if (json_is_number(item)) {
+            low = fmin(low, json_number_value(item));
+            high = fmax(high, json_number_value(item));
+            n++;
+        }
+    }
+    char a[32], b[32];
+    il_words_plain(a, sizeof a, low);
+    il_words_plain(b, sizeof b, high);
+    (void)il_buf_printf(to, "%s to %s (%zu values)", a, b, n);
+}
+
+/* Rows "| key | value |" of every scalar and every array of numbers below value. */
 static void put_json_rows(il_buf *to, const char *prefix, const json_t *value, int depth)
 {
     const char *key;
     json_t *item;
-    json_object_foreach((json_t *)value, key, item) {
+    json_object_foreach((json_t *)value, key, item)
+    {
         char name[192];
         (void)snprintf(name, sizeof name, "%s%s%s", prefix, prefix[0] ? ", " : "", key);
         for (char *p = name; *p; p++) {
@@ -214,6 +251,12 @@ static void put_json_rows(il_buf *to, const char *prefix, const json_t *value, i
         }
         if (json_is_object(item) && depth < 4) {
             put_json_rows(to, name, item, depth + 1);
+        } else if (json_is_array(item) && json_is_number(json_array_get(item, 0))) {
+            (void)il_buf_puts(to, "|");
+            il__md_cell(to, name);
+            (void)il_buf_puts(to, " ");
+            put_json_range(to, item);
+            (void)il_buf_puts(to, " |\n");
         } else if (!json_is_null(item) && !json_is_object(item) && !json_is_array(item)) {
             (void)il_buf_puts(to, "|");
             il__md_cell(to, name);
@@ -221,6 +264,37 @@ static void put_json_rows(il_buf *to, const char *prefix, const json_t *value, i
             put_json_value(to, key, item);
             (void)il_buf_puts(to, " |\n");
         }
+    }
+}
+
+/* Of each runtime what may change a number; the rest is in the manifest. */
+static void put_runtimes(il_buf *to, const json_t *runtimes)
+{
+    static const char *const keys[] = {"runtime", "runtime_version", "version",
+                                       "isa",     "threads",         "dtype",
+                                       "device",  "logits",          "huge_pages"};
+    const char *name;
+    json_t *runtime;
+    json_object_foreach((json_t *)runtimes, name, runtime)
+    {
+        (void)il_buf_puts(to, "| runtime of ");
+        il_words_markdown(to, name);
+        (void)il_buf_puts(to, " |");
+        if (json_is_string(runtime)) {
+            (void)il_buf_puts(to, " ");
+            put_json_value(to, "", runtime);
+        }
+        const char *comma = " ";
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+            const json_t *value = json_object_get(runtime, keys[i]);
+            value = value ? value : json_object_get(json_object_get(runtime, "worker"), keys[i]);
+            if (json_is_string(value) || json_is_integer(value)) {
+                (void)il_buf_printf(to, "%s%s ", comma, keys[i]);
+                put_json_value(to, keys[i], value);
+                comma = ", ";
+            }
+        }
+        (void)il_buf_puts(to, " |\n");
     }
 }
 
@@ -232,7 +306,8 @@ static void put_spoilers(il_buf *to, const json_t *list)
     if (json_array_size(list) > 0) {
         (void)il_buf_puts(to, "\nWhat of this machine spoils a measurement:\n\n");
     }
-    json_array_foreach(list, i, item) {
+    json_array_foreach(list, i, item)
+    {
         const char *what = json_is_string(item) ? json_string_value(item)
                                                 : json_string_value(json_object_get(item, "what"));
         const char *fix = json_string_value(json_object_get(item, "fix"));
@@ -260,7 +335,7 @@ void il__report_machine(il_buf *to, const il_facts *f)
     put_json_rows(to, "", machine, 0);
     const json_t *ceilings = json_object_get(f->manifest, "ceilings");
     put_json_rows(to, "ceiling", ceilings, 0);
-    put_json_rows(to, "runtime", json_object_get(f->manifest, "runtimes"), 0);
+    put_runtimes(to, json_object_get(f->manifest, "runtimes"));
     put_spoilers(to, json_object_get(f->manifest, "spoilers"));
     put_spoilers(to, json_object_get(machine, "spoilers"));
     (void)il_buf_puts(to, "\n");
@@ -271,8 +346,9 @@ void il__report_method(il_buf *to, const il_facts *f)
     const il_medians *m = &f->medians;
     (void)il_buf_puts(to, "## Method\n\n");
     if (m->by_block) {
-        (void)il_buf_printf(to, "1. %zu blocks: each is a pass over all cells in random order; the "
-                                "block is the unit of replication.\n",
+        (void)il_buf_printf(to,
+                            "1. %zu blocks: each is a pass over all cells in random order; the "
+                            "block is the unit of replication.\n",
                             m->n_blocks);
     } else {
         (void)il_buf_puts(to, "1. One block: the calls of a cell are the replicates.\n");
@@ -281,13 +357,16 @@ void il__report_method(il_buf *to, const il_facts *f)
                         m->n_measured);
     (void)il_buf_puts(
         to,
-        "3. Prefill is one forward pass over the prompt; decode is single-token steps on its cache; "
+        "3. Prefill is one forward pass over the prompt; decode is single-token steps on its "
+        "cache; "
         "decode times divide by the steps that ran.\n"
         "4. A cell's time is the median over replicates; its interval is exact, from order "
         "statistics, at 95 % or more.\n"
         "5. Over several scenarios: the geometric mean within each replicate, then the median.\n"
-        "6. A law is least squares of log time on log x over models; its interval is Student's t.\n"
-        "7. Every law is fitted again without each model; a law with a decisive model, or with fewer "
+        "6. A law is least squares of log time on log x over models; its interval is by resampling "
+        "models and blocks, widened until it covers (ci_method nested_bootstrap), or Student's t.\n"
+        "7. Every law is fitted again without each model; a law with a decisive model, or with "
+        "fewer "
         "than its coefficients + 3 models, is not identifiable.\n"
         "8. Two arms of the same cell give the noise floor; smaller effects get no verdict.\n"
         "9. Rows with a warning flag stay in; rows that failed, were skipped or are wrong do not.\n"
@@ -299,7 +378,8 @@ static void put_time(il_buf *to, const char *label, double unix_s)
     time_t at = isfinite(unix_s) && unix_s > 0.0 && unix_s < 4e10 ? (time_t)unix_s : 0;
     struct tm utc;
     char text[64];
-    if (at > 0 && gmtime_r(&at, &utc) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &utc)) {
+    if (at > 0 && gmtime_r(&at, &utc) &&
+        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &utc)) {
         (void)il_buf_printf(to, "- %s: %s\n", label, text);
     }
 }
@@ -321,10 +401,12 @@ void il__report_reproduce(il_buf *to, const il_facts *f)
         (void)il_buf_puts(to, "    ");
         size_t i;
         json_t *word;
-        json_array_foreach(argv, i, word) {
-            char clean[1024]; /* an indented block shows text literally; one line is all it may be */
-            il_words_clean(clean, sizeof clean, json_is_string(word) ? json_string_value(word) : "?",
-                           200);
+        json_array_foreach(argv, i, word)
+        {
+            char
+                clean[1024]; /* an indented block shows text literally; one line is all it may be */
+            il_words_clean(clean, sizeof clean,
+                           json_is_string(word) ? json_string_value(word) : "?", 200);
             bool plain = clean[0] && !clean[strcspn(clean, " \t'\"\\$`&|;<>()*?[]#~!{}")];
             (void)il_buf_puts(to, i ? " " : "");
             if (plain) {

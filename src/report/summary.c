@@ -98,9 +98,13 @@ static void put_table(il_buf *to, const il_facts *f, bool bold)
         const char *name;
         size_t width;
         bool right;
-    } columns[] = {{"backend", 15, false},   {"model", 17, false},  {"params M", 9, true},
-                   {"prefill ms", 11, true}, {"decode ms/step (95 %)", 29, true},
-                   {"tokens/s", 9, true},    {"e2e ms", 8, true}};
+    } columns[] = {{"backend", 15, false},
+                   {"model", 17, false},
+                   {"params M", 9, true},
+                   {"prefill ms", 11, true},
+                   {"decode ms/step (95 %)", 29, true},
+                   {"tokens/s", 9, true},
+                   {"e2e ms", 8, true}};
     (void)il_buf_puts(to, bold ? "\033[1m" : "");
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         put_padded(to, columns[i].name, columns[i].width, columns[i].right);
@@ -140,23 +144,34 @@ static void put_findings(il_buf *to, const il_finding *items, size_t n, size_t m
     }
 }
 
-/* The step that would teach most: more blocks when there are too few, else another question. */
-static const char *next_command(const il_facts *f)
+/* The step that would teach most: what is missing first, then blocks, then another question. */
+static void put_next(il_buf *to, const il_facts *f)
 {
     const il_medians *m = &f->medians;
+    const char *study = il_facts_text(f, NULL, "config_path");
+    char path[200];
+    il_words_clean(path, sizeof path, study, 48);
+    bool named = path[0] && strcmp(path, study) == 0 && !path[strcspn(path, " '\"\\$`&|;<>()*?")] &&
+                 strlen(f->run_dir) < 48;
+    (void)il_buf_puts(to, "next:   ");
     if (m->n_ok == 0) {
-        return "inferlaw doctor";
+        (void)il_buf_puts(to, "inferlaw doctor");
+    } else if (m->n_not_run > 0 && f->manifest) {
+        (void)il_buf_printf(to, "inferlaw run %s --resume --out-dir %s", named ? path : "STUDY",
+                            named ? f->run_dir : "RUN");
+    } else if (!m->by_block || m->n_blocks < 6) {
+        (void)il_buf_puts(to, "inferlaw run configs/first_study.yaml   (ten blocks: intervals, a "
+                              "noise floor)");
+    } else if (m->prompt_tok_most <= 64.0) {
+        (void)il_buf_puts(to,
+                          "inferlaw bench -m MODEL -p 128,512,2048   (prompts as long as people "
+                          "send)");
+    } else {
+        (void)il_buf_puts(to,
+                          "inferlaw sweep configs/decode_sweep.yaml   (how decode length shares a "
+                          "call)");
     }
-    if (m->n_not_run > 0) {
-        return "inferlaw run STUDY --resume --out-dir THIS-DIRECTORY   (goes on at the missing cells)";
-    }
-    if (!m->by_block || m->n_blocks < 6) {
-        return "inferlaw run configs/first_study.yaml   (ten blocks: intervals and a noise floor)";
-    }
-    if (m->prompt_tok_most <= 64.0) {
-        return "inferlaw bench -m MODEL -p 128,512,2048   (prompts of the length that people send)";
-    }
-    return "inferlaw sweep configs/decode_sweep.yaml   (how the decode length shares a call)";
+    (void)il_buf_puts(to, "\n");
 }
 
 int il_summary_print(const char *run_dir, FILE *to, il_error *err)
@@ -181,7 +196,7 @@ int il_summary_print(const char *run_dir, FILE *to, il_error *err)
     if (il_path_join(path, sizeof path, run_dir, "report.md") == IL_OK && il_path_is_file(path)) {
         (void)il_buf_printf(&text, "\nreport: %s\n", path);
     }
-    (void)il_buf_printf(&text, "next:   %s\n", next_command(&facts));
+    put_next(&text, &facts);
     rc = text.status != IL_OK ? il_fail(err, text.status, "cannot hold the summary") : IL_OK;
     if (rc == IL_OK && (fputs(il_buf_text(&text), to) == EOF || fflush(to) != 0)) {
         rc = il_fail_errno(err, errno, "cannot print the summary");

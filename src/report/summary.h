@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The end of a run on the terminal: a short table, the findings, what the run cannot tell, where the
- * report is and what to try next.
+ * The end of a run on the terminal: a short table, the findings, what the run cannot tell, where
+ * the report is and what to try next.
  */
 #ifndef IL_REPORT_SUMMARY_H
 #define IL_REPORT_SUMMARY_H

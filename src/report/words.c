@@ -9,8 +9,11 @@
 /* Bytes of the valid UTF-8 sequence at p, 0 when there is none. */
 static size_t utf8_length(const unsigned char *p)
 {
-    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xC2 && p[0] < 0xE0 ? 2 : (p[0] & 0xF0) == 0xE0 ? 3
-               : p[0] >= 0xF0 && p[0] < 0xF5 ? 4 : 0;
+    size_t n = p[0] < 0x80                   ? 1
+               : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
+               : (p[0] & 0xF0) == 0xE0       ? 3
+               : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
+                                             : 0;
     for (size_t i = 1; i < n; i++) {
         if ((p[i] & 0xC0) != 0x80) {
             return 0;
@@ -25,8 +28,8 @@ static size_t utf8_length(const unsigned char *p)
     return n;
 }
 
-/* What stands for the sequence of n bytes at p: itself, a space for control characters (C0, DEL, C1,
- * and the format characters that reorder or hide text), '?' for a byte that is no UTF-8. */
+/* What stands for the sequence of n bytes at p: itself, a space for control characters (C0, DEL,
+ * C1, and the format characters that reorder or hide text), '?' for a byte that is no UTF-8. */
 static size_t harmless(const unsigned char *p, size_t n, char out[4])
 {
     bool control = n == 1 && (p[0] < 0x20 || p[0] == 0x7F);
@@ -101,7 +104,8 @@ void il_words_markdown(il_buf *to, const char *text)
         } else if (*p == '&') {
             (void)il_buf_puts(to, "&amp;");
         } else {
-            /* An underscore between letters is no markup; a leading # + - = is, at a line's start. */
+            /* An underscore between letters is no markup; a leading # + - = is, at a line's start.
+             */
             if (strchr("\\`*[]|~$!@", *p) || (*p == '_' && !inner) ||
                 (p == clean && strchr("#+-=", *p))) {
                 (void)il_buf_puts(to, "\\");

@@ -22,14 +22,16 @@ size_t il_words_width(const char *clean);
  * break. */
 void il_words_markdown(il_buf *to, const char *text);
 
-/* A part of a file name: [A-Za-z0-9.-] and '_' are kept, the rest become '_', at most 80 bytes, never
+/* A part of a file name: [A-Za-z0-9.-] and '_' are kept, the rest become '_', at most 80 bytes,
+ * never
  * "." or ".." or a leading dot. Returns whether anything was changed. */
 bool il_words_file_part(char *out, size_t out_bytes, const char *text);
 
-/* value with the decimals that the half-width of [low, high] supports, at most four digits; without a
- * finite interval three significant digits. "-" when value is not finite. */
+/* value with the decimals that the half-width of [low, high] supports, at most four digits; without
+ * a finite interval three significant digits. "-" when value is not finite. */
 void il_words_number(char *out, size_t out_bytes, double value, double low, double high);
-/* "12.3 (12.1 to 12.6)", the decimals of all three the same; without an interval the value alone. */
+/* "12.3 (12.1 to 12.6)", the decimals of all three the same; without an interval the value alone.
+ */
 void il_words_interval(char *out, size_t out_bytes, double value, double low, double high);
 /* Three significant digits, no exponent below a million: "0.103", "25.0", "1374". */
 void il_words_plain(char *out, size_t out_bytes, double value);

@@ -72,6 +72,65 @@ double il_quantile_sorted(const double *sorted, size_t n, double q)
     return sorted[i] + (h - (double)i) * (sorted[i + 1] - sorted[i]);
 }
 
+/* Puts the k-th smallest at k with nothing larger before it (Hoare's selection, middle of three). */
+static void select_kth(double *v, size_t n, size_t k)
+{
+    size_t low = 0;
+    size_t high = n - 1;
+    while (low < high) {
+        double a = v[low];
+        double b = v[low + (high - low) / 2];
+        double c = v[high];
+        double pivot = fmax(fmin(a, b), fmin(fmax(a, b), c));
+        size_t i = low;
+        size_t j = high;
+        while (i <= j) {
+            while (v[i] < pivot) {
+                i++;
+            }
+            while (v[j] > pivot) {
+                j--;
+            }
+            if (i > j) {
+                break;
+            }
+            double swap = v[i];
+            v[i++] = v[j];
+            v[j] = swap;
+            if (j == 0) {
+                break;
+            }
+            j--;
+        }
+        if (k <= j) {
+            high = j;
+        } else if (k >= i) {
+            low = i;
+        } else {
+            return;
+        }
+    }
+}
+
+double il_quantile_select(double *values, size_t n, double q)
+{
+    if (n == 0 || !(q >= 0 && q <= 1)) {
+        return NAN;
+    }
+    double h = (double)(n - 1) * q;
+    size_t k = (size_t)h;
+    select_kth(values, n, k);
+    double low = values[k];
+    if (k + 1 >= n || h == (double)k) {
+        return low;
+    }
+    double next = INFINITY;
+    for (size_t i = k + 1; i < n; i++) {
+        next = fmin(next, values[i]);
+    }
+    return low + (h - (double)k) * (next - low);
+}
+
 double il_quantile(const double *values, size_t n, double q)
 {
     if (n == 0 || n > SIZE_MAX / sizeof *values) {
@@ -83,8 +142,7 @@ double il_quantile(const double *values, size_t n, double q)
         return NAN;
     }
     memcpy(copy, values, n * sizeof *copy);
-    il_sort(copy, n);
-    double result = il_quantile_sorted(copy, n, q);
+    double result = il_quantile_select(copy, n, q);
     if (copy != small) {
         free(copy);
     }

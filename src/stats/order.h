@@ -28,6 +28,8 @@ double il_sd(const double *values, size_t n);
 /* Quantile of sorted values by linear interpolation between order statistics: h = (n − 1)q
  * (Hyndman & Fan 1996, type 7). 0 ≤ q ≤ 1; NaN when n is 0. */
 double il_quantile_sorted(const double *sorted, size_t n, double q);
+/* As above for values in any order, which it rearranges; linear time. */
+double il_quantile_select(double *values, size_t n, double q);
 /* As above for values in any order; copies. NaN also when memory is out. */
 double il_quantile(const double *values, size_t n, double q);
 double il_median(const double *values, size_t n);

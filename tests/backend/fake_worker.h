@@ -153,8 +153,13 @@ static inline json_t *fake_answer(fake_worker *w, const json_t *message)
         _exit(90);
     }
     if (type == IL_WIRE_LOAD) {
+        il_wire_load load;
+        if (il_wire_load_read(message, &load, NULL) != IL_OK) {
+            _exit(93);
+        }
+        /* Options come back as facts, so that a test sees what arrived. */
         int64_t now_ns = il_clock_ns();
-        il_wire_load_reply reply = {.t0_ns = now_ns, .t1_ns = now_ns};
+        il_wire_load_reply reply = {.t0_ns = now_ns, .t1_ns = now_ns, .facts = load.options};
         return il_wire_load_reply_json(id, &reply);
     }
     if (type == IL_WIRE_PREPARE) {

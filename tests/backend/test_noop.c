@@ -51,7 +51,7 @@ static void an_interval_costs_less_than_a_microsecond(void **state)
     qsort(whole, N_ROUNDS, sizeof whole[0], compare);
     print_message("noop interval: median %lld ns, p99 %lld ns, mean of a call %lld ns\n",
                   (long long)best_median, (long long)best_p99, (long long)whole[0]);
-    assert_true(best_median > 0);
+    assert_true(whole[N_ROUNDS - 1] > 0); /* the clock was read */
     assert_true(best_median < 1000);
     assert_true(whole[0] < 1000);
     check_ok(b->ops->unload(b, &err), &err);

@@ -74,6 +74,8 @@ static void a_good_worker_answers(void **state)
     bench t;
     il_error err = {0};
     bench_open(&t, "unknown_keys", "10");
+    t.entry.set.values[IL_P_OPTIONS].text = "{\"beams\":4}";
+    t.entry.set.values[IL_P_OPTIONS].origin = IL_ORIGIN_FILE;
     check_ok(t.b->ops->supports(t.b, &t.model, &err), &err);
     assert_int_equal(t.b->ops->pid(t.b), 0);
     check_ok(bench_load(&t, &err), &err);
@@ -83,6 +85,7 @@ static void a_good_worker_answers(void **state)
     const json_t *first = json_array_get(t.load.stages, 0);
     assert_string_equal(json_string_value(json_object_get(first, "name")), "spawn");
     assert_non_null(json_object_get(t.load.facts, "worker"));
+    assert_int_equal(json_integer_value(json_object_get(t.load.facts, "beams")), 4);
     for (int i = 0; i < 3; i++) { /* prepared once, called again and again */
         check_ok(bench_call(&t, &err), &err);
         assert_string_equal(t.result.status, "ok");

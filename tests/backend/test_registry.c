@@ -125,6 +125,17 @@ static void native_asks_before_it_loads(void **state)
     assert_non_null(strstr(err.hint, "model make"));
     assert_int_equal(ask_native(NULL, "fp32", "cpu", 16, 1, &err), IL_E_UNSUPPORTED);
 
+    test_entry entry;
+    entry_open(&entry);
+    entry.set.values[IL_P_OPTIONS].text = "{\"x\":1}";
+    entry.set.values[IL_P_OPTIONS].origin = IL_ORIGIN_FILE;
+    il_backend *b = entry_backend(&entry, "native");
+    il_backend_model model = {.name = "m", .path = dir, .kind = "hf", .max_batch = 1};
+    assert_int_equal(b->ops->supports(b, &model, &err), IL_E_UNSUPPORTED);
+    assert_non_null(strstr(err.what, "{\"x\":1}"));
+    b->ops->close(b);
+    entry_close(&entry);
+
     write_shape("family=gpt2,n_layer=96,d_model=65536,n_head=64,vocab_size=50257");
     assert_int_equal(ask_native(dir, "fp32", "cpu", 16, 1, &err), IL_E_NOMEM);
     assert_non_null(strstr(err.what, "GiB"));

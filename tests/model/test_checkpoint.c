@@ -184,6 +184,12 @@ static void test_wrong_model(void **state)
             "\"n_positions\":16,\"vocab_size\":20,\"tie_word_embeddings\":false}";
     write_text(dir, "config.json", other, strlen(other));
     expect_refusal(dir, IL_E_INVALID, "\"lm_head.weight\" is missing");
+    other = "{\"model_type\":\"gpt2\",\"n_layer\":3,\"n_embd\":8,\"n_head\":2,\"vocab_size\":20,"
+            "\"n_positions\":16,\"quantization_config\":{\"quant_method\":\"mxfp4\"}}";
+    write_text(dir, "config.json", other, strlen(other));
+    il_checkpoint *none = NULL;
+    assert_int_equal(il_checkpoint_open(dir, &none, &err), IL_E_INVALID);
+    assert_non_null(strstr(err.hint, "quantised"));
     (void)unlink(path);
     expect_refusal(dir, IL_E_NOT_FOUND, "no model.safetensors");
     write_text(dir, "pytorch_model.bin", "x", 1);

@@ -259,6 +259,17 @@ static void test_rope_parameters(void **state)
     check_near(s.rope_theta_local, 70, 0);
     check_near(s.embed_scale, 8, 1e-15);
     check_near(s.attn_scale, 1.0 / 16, 1e-15); /* query_pre_attn_scalar is 256 by default */
+    /* As published for the 4b model: the language half of a larger one, most of it defaults. */
+    read_config("{\"model_type\":\"gemma3\",\"text_config\":{\"hidden_size\":2560,"
+                "\"intermediate_size\":10240,\"model_type\":\"gemma3_text\","
+                "\"num_hidden_layers\":34,\"rope_scaling\":{\"factor\":8.0,\"rope_type\":"
+                "\"linear\"},\"sliding_window\":1024}}",
+                &s);
+    il_param_counts counts;
+    assert_int_equal(il_shape_count(&s, &counts, NULL), IL_OK);
+    assert_int_equal(counts.total, 3880099328 + 64 * 2560); /* 64 rows for images */
+    assert_int_equal(s.n_head, 8);
+    assert_int_equal(s.sliding_period, 6);
     read_config("{\"model_type\":\"gpt_neox\",\"num_hidden_layers\":1,\"hidden_size\":64,"
                 "\"num_attention_heads\":4,\"intermediate_size\":96,\"rope_parameters\":{"
                 "\"rope_theta\":123.0,\"partial_rotary_factor\":0.5,\"rope_type\":\"default\"}}",

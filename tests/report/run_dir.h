@@ -86,7 +86,8 @@ static inline const char *fixture_run(const char *keep, const swap *swaps, size_
     check_ok(il_dir_make(analysis, &err), &err);
     for (size_t i = 0; i < N_FIXTURE_TABLES; i++) {
         bool counted = strstr(fixture_tables[i], "early_stop") || strstr(fixture_tables[i], "json");
-        fixture_file(dir, fixture_tables[i], counted ? NULL : keep, swaps, n_swaps);
+        bool csv = strstr(fixture_tables[i], ".csv") != NULL;
+        fixture_file(dir, fixture_tables[i], counted ? NULL : keep, swaps, csv ? n_swaps : 0);
     }
     return dir;
 }

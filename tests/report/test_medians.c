@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
-#include "report/csv.h"
+#include "report/artifact.h"
 #include "report/medians.h"
 
 #define FIXTURE IL_TEST_SOURCE_DIR "/tests/report/fixture/run/metrics.csv"
@@ -24,8 +24,8 @@ static void published_medians_come_back(void **state)
     il_error err = {0};
     check_ok(il_medians_read(FIXTURE, &arena, &m, &err), &err);
     /* The fixture's noise is symmetric about the published value; scenarios have geomean 1. */
-    const il_cell_median *p = il_medians_find(&m, "hf_cpu_fp32", "models/gpt2-25m",
-                                              IL_ALL_SCENARIOS, "prefill", 1);
+    const il_cell_median *p =
+        il_medians_find(&m, "hf_cpu_fp32", "models/gpt2-25m", IL_ALL_SCENARIOS, "prefill", 1);
     assert_non_null(p);
     check_near(p->median_ms, 15.75, 1e-4);
     assert_int_equal(p->n_replicates, 6);
@@ -62,8 +62,10 @@ static void warmups_stay_out_and_blocks_count_once(void **state)
     for (int block = 0; block < 10; block++) {
         (void)il_buf_printf(&text, "b,m,prefill,ok,1000,True,%d,,s\n", block);
         /* the block's own median is block + 1; its third call is far off */
-        (void)il_buf_printf(&text, "b,m,prefill,ok,%d,False,%d,%d,s\n", block + 1, block, block * 3);
-        (void)il_buf_printf(&text, "b,m,prefill,ok,%d,False,%d,%d,s\n", block, block, block * 3 + 1);
+        (void)il_buf_printf(&text, "b,m,prefill,ok,%d,False,%d,%d,s\n", block + 1, block,
+                            block * 3);
+        (void)il_buf_printf(&text, "b,m,prefill,ok,%d,False,%d,%d,s\n", block, block,
+                            block * 3 + 1);
         (void)il_buf_printf(&text, "b,m,prefill,ok,500,False,%d,%d,s\n", block, block * 3 + 2);
     }
     check_ok(read_text(il_buf_text(&text), &arena, &m, &err), &err);
@@ -134,14 +136,16 @@ static void many_cells_keep_apart(void **state)
     il_buf_init(&text, 1 << 22);
     (void)il_buf_puts(&text, "backend,model,mode,status,latency_ms,batch_size,scenario\n");
     for (int i = 0; i < 3000; i++) { /* rehashes several times */
-        (void)il_buf_printf(&text, "b%d,m%d,prefill,ok,%d,%d,s\n", i % 7, i / 14, i + 1, 1 + i / 7 % 2);
+        (void)il_buf_printf(&text, "b%d,m%d,prefill,ok,%d,%d,s\n", i % 7, i / 14, i + 1,
+                            1 + i / 7 % 2);
     }
     check_ok(read_text(il_buf_text(&text), &arena, &m, &err), &err);
     for (int i = 0; i < 3000; i += 97) {
         char backend[16], model[16];
         (void)snprintf(backend, sizeof backend, "b%d", i % 7);
         (void)snprintf(model, sizeof model, "m%d", i / 14);
-        const il_cell_median *p = il_medians_find(&m, backend, model, "s", "prefill", 1 + i / 7 % 2);
+        const il_cell_median *p =
+            il_medians_find(&m, backend, model, "s", "prefill", 1 + i / 7 % 2);
         assert_non_null(p);
         check_near(p->median_ms, i + 1, 0);
         assert_int_equal(p->n_calls, 1);
@@ -156,9 +160,10 @@ static void the_table_of_medians_reads_back(void **state)
     il_arena arena = {0};
     il_medians m;
     il_error err = {0};
-    check_ok(read_text("backend,model,mode,status,latency_ms\n\"b,\"\"1\",\"m\nx\",prefill,ok,3.25\n",
-                       &arena, &m, &err),
-             &err);
+    check_ok(
+        read_text("backend,model,mode,status,latency_ms\n\"b,\"\"1\",\"m\nx\",prefill,ok,3.25\n",
+                  &arena, &m, &err),
+        &err);
     char path[600];
     (void)snprintf(path, sizeof path, "%s/medians.csv", check_scratch_dir("medians"));
     check_ok(il_medians_write(&m, path, &err), &err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The report of the fixture: the whole text against tests/report/golden (tools/make_report_golden.sh
- * writes it), every number of the findings against the row that their evidence names, and what
- * happens when artifacts are missing.
+ * The report of the fixture: the whole text against tests/report/golden
+ * (tools/make_report_golden.sh writes it), every number of the findings against the row that their
+ * evidence names, and what happens when artifacts are missing.
  */
 #include "run_dir.h"
 
@@ -169,7 +169,7 @@ static bool table_holds(const il_artifact *t, const char *evidence, double shown
     assert_non_null(keys);
     size_t n_base = keys_parse(keys + 2, base, 12), n_other = 0;
     const char *and = strstr(evidence, "; and ");
-    n_other = and ? keys_parse(and + 6, other, 12) : 0;
+    n_other = and? keys_parse(and+6, other, 12) : 0;
     for (size_t row = 0; row < t->n_rows; row++) {
         if (!row_matches(t, row, base, n_base, NULL, 0) &&
             !(n_other && row_matches(t, row, base, n_base, other, n_other))) {
@@ -184,7 +184,8 @@ static bool table_holds(const il_artifact *t, const char *evidence, double shown
     return false;
 }
 
-/* Calls each number of a sentence that stands alone: not part of a name, not the confidence level. */
+/* Calls each number of a sentence that stands alone: not part of a name, not the confidence level.
+ */
 static size_t check_numbers(const char *sentence, const il_artifact *t, const char *evidence)
 {
     size_t checked = 0;
@@ -287,9 +288,12 @@ static void without_block_data_and_noise_floor_little_is_said(void **state)
 {
     (void)state;
     const char *dir = fixture_run("hf_cpu_fp32", NULL, 0);
-    static const char *const gone[] = {"manifest.json", "analysis/laws.csv",
-                                       "analysis/leave_one_out.csv", "analysis/noise_floor.csv",
-                                       "analysis/tails.csv", "analysis/steps.csv"};
+    static const char *const gone[] = {"manifest.json",
+                                       "analysis/laws.csv",
+                                       "analysis/leave_one_out.csv",
+                                       "analysis/noise_floor.csv",
+                                       "analysis/tails.csv",
+                                       "analysis/steps.csv"};
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
         char path[900];
         (void)snprintf(path, sizeof path, "%s/%s", dir, gone[i]);

@@ -15,9 +15,12 @@ static void clean_text_is_one_harmless_line(void **state)
     (void)state;
     assert_string_equal(clean("gpt2-25m", 20), "gpt2-25m");
     assert_string_equal(clean("a\nb\tc\x1b[31m\x7f", 20), "a b c [31m ");
-    assert_string_equal(clean("\xff\xfe\xc3", 20), "???");          /* no UTF-8 */
+    assert_string_equal(clean("\xff\xfe\xc3", 20), "???");           /* no UTF-8 */
     assert_string_equal(clean("\xc0\xaf\xed\xa0\x80", 20), "?????"); /* overlong, surrogate */
-    assert_string_equal(clean("\xe2\x80\xae" "abc", 20), " abc");     /* right-to-left override */
+    assert_string_equal(clean("\xe2\x80\xae"
+                              "abc",
+                              20),
+                        " abc"); /* right-to-left override */
     assert_string_equal(clean("模型", 20), "模型");
     assert_int_equal(il_words_width("模型"), 2);
     assert_string_equal(clean("abcdefghij", 10), "abcdefghij");

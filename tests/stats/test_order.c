@@ -29,6 +29,33 @@ static void long_inputs_sort_too(void **state)
     check_near(il_quantile(values, 1001, 0.95), 950, 0);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Selection against sorting, with many ties and every length up to 200. */
+static void selection_agrees_with_sorting(void **state)
+{
+    (void)state;
+    unsigned long long seed = 12345;
+    for (size_t n = 1; n <= 200; n++) {
+        double values[200], sorted[200];
+        for (size_t i = 0; i < n; i++) {
+            seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+            values[i] = (double)((seed >> 33) % (n % 3 ? 1000 : 5));
+        }
+        memcpy(sorted, values, sizeof sorted);
+        qsort(sorted, n, sizeof sorted[0], by_number);
+        const double q[] = {0, 0.25, 0.5, 0.95, 0.99, 1};
+        for (int i = 0; i < 6; i++) {
+            check_near(il_quantile(values, n, q[i]), il_quantile_sorted(sorted, n, q[i]), 1e-15);
+        }
+    }
+}
+
 static void means(void **state)
 {
     (void)state;
@@ -124,6 +151,7 @@ int main(void)
         cmocka_unit_test(quantiles_are_type_7),
         cmocka_unit_test(long_inputs_sort_too),
         cmocka_unit_test(means),
+        cmocka_unit_test(selection_agrees_with_sorting),
         cmocka_unit_test(ranks_of_the_median),
         cmocka_unit_test(tails_say_how_many_they_need),
         cmocka_unit_test(ranks_hold_their_confidence),

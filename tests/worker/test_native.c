@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "engine/core/graph.h"
 #include "inferlaw/engine.h"
 #include "model/make.h"
 #include "os/clock.h"
@@ -143,6 +144,14 @@ static void hello_and_leave(void **state)
     assert_true(hello.step_times && hello.unsplit && hello.logits);
     assert_true(il_wire_list_has(hello.dtypes, "bf16"));
     assert_non_null(hello.source_hash);
+    size_t n_families = 0;
+    for (int arch = 0; arch < IL_ARCH_COUNT; arch++) {
+        bool has_graph = il__names_for((il_arch)arch) != NULL;
+        assert_int_equal(il_wire_list_has(hello.families, il_arch_hf_name((il_arch)arch)),
+                         has_graph);
+        n_families += has_graph;
+    }
+    assert_int_equal(json_array_size(hello.families), n_families);
     json_decref(message);
     assert_int_equal(leave(&t), 0); /* end of file */
 

@@ -20,6 +20,7 @@ static int say_hello(il__worker *worker, il_error *err)
 {
     json_t *dtypes = json_pack("[s,s]", il_dtype_name(IL_DTYPE_F32), il_dtype_name(IL_DTYPE_BF16));
     json_t *devices = json_pack("[s]", "cpu");
+    json_t *families = json_pack("[s,s,s,s]", "gpt2", "llama", "mistral", "qwen2");
     il_wire_hello hello = {
         .protocol = IL_WIRE_PROTOCOL,
         .worker = "native",
@@ -32,12 +33,14 @@ static int say_hello(il__worker *worker, il_error *err)
         .logits = true,
         .dtypes = dtypes,
         .devices = devices,
+        .families = families,
         .runtime_name = "inferlaw",
         .runtime_version = il_version_text(),
     };
     int rc = il_wire_send(&worker->channel, il_wire_hello_json(&hello), IL_WIRE_NO_DEADLINE, err);
     json_decref(dtypes);
     json_decref(devices);
+    json_decref(families);
     return rc;
 }
 

@@ -2,7 +2,7 @@
 #include "check.h"
 
 #include "base/file.h"
-#include "report/csv.h"
+#include "report/artifact.h"
 
 static char path[600];
 
@@ -46,14 +46,14 @@ static void refuses_damage_with_its_line(void **state)
         size_t n;
         const char *line;
     } bad[] = {
-        {"", 0, ":0"},                      /* not even a header */
-        {"a,a\n1,2\n", 8, ":1"},            /* a name twice */
-        {"a,\n1,2\n", 7, ":1"},             /* an unnamed column */
-        {"a,b\n1,2\n3\n", 10, ":3"},        /* short row */
-        {"a,b\n1,2,3\n", 10, ":2"},         /* long row */
-        {"a,b\n1,\"x\n", 9, ":2"},          /* quote never closed */
-        {"a,b\n1,\"x\"y\n", 11, ":1"},      /* text after a quote */
-        {"a,b\n1,\0\n", 8, ":1"},           /* NUL */
+        {"", 0, ":0"},                 /* not even a header */
+        {"a,a\n1,2\n", 8, ":1"},       /* a name twice */
+        {"a,\n1,2\n", 7, ":1"},        /* an unnamed column */
+        {"a,b\n1,2\n3\n", 10, ":3"},   /* short row */
+        {"a,b\n1,2,3\n", 10, ":2"},    /* long row */
+        {"a,b\n1,\"x\n", 9, ":2"},     /* quote never closed */
+        {"a,b\n1,\"x\"y\n", 11, ":1"}, /* text after a quote */
+        {"a,b\n1,\0\n", 8, ":1"},      /* NUL */
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         il_arena arena = {0};

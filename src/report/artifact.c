@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "report/csv.h"
+#include "report/artifact.h"
 
 #include "base/buf.h"
 #include "base/file.h"
@@ -14,7 +14,7 @@
 
 enum { MOST_ROW_BYTES = 16 << 20, MOST_FIELDS = 4096 };
 
-struct il_csv_reader {
+struct il__csv_reader {
     FILE *file;
     char *path;
     uint64_t line;
@@ -25,7 +25,7 @@ struct il_csv_reader {
     char **columns;
 };
 
-static int damaged(const il_csv_reader *r, il_error *err, const char *what)
+static int damaged(const il__csv_reader *r, il_error *err, const char *what)
 {
     int rc = il_fail(err, IL_E_DAMAGED, "%s", what);
     il_error_where(err, "%s:%llu", r->path, (unsigned long long)r->line);
@@ -33,7 +33,7 @@ static int damaged(const il_csv_reader *r, il_error *err, const char *what)
     return rc;
 }
 
-static int field_begin(il_csv_reader *r, il_error *err)
+static int field_begin(il__csv_reader *r, il_error *err)
 {
     if (r->n_fields == MOST_FIELDS) {
         return damaged(r, err, "a row has more than 4096 fields");
@@ -43,7 +43,7 @@ static int field_begin(il_csv_reader *r, il_error *err)
 }
 
 /* One field; *end receives the byte that ended it: ',', '\n' or EOF. */
-static int field_read(il_csv_reader *r, int first, int *end, il_error *err)
+static int field_read(il__csv_reader *r, int first, int *end, il_error *err)
 {
     int c = first;
     bool quoted = c == '"';
@@ -92,7 +92,7 @@ static int field_read(il_csv_reader *r, int first, int *end, il_error *err)
 }
 
 /* Reads one row into row/starts; *more false at the end of the file. */
-static int row_read(il_csv_reader *r, bool *more, il_error *err)
+static int row_read(il__csv_reader *r, bool *more, il_error *err)
 {
     il_buf_clear(&r->row);
     r->n_fields = 0;
@@ -118,7 +118,7 @@ static int row_read(il_csv_reader *r, bool *more, il_error *err)
     }
 }
 
-static int header_read(il_csv_reader *r, il_error *err)
+static int header_read(il__csv_reader *r, il_error *err)
 {
     bool more = false;
     int rc = row_read(r, &more, err);
@@ -135,7 +135,7 @@ static int header_read(il_csv_reader *r, il_error *err)
     r->n_columns = r->n_fields;
     for (size_t i = 0; i < r->n_columns; i++) {
         const char *name = r->row.data + r->starts[i];
-        if (name[0] == '\0' || il_csv_column(r, name) >= 0) {
+        if (name[0] == '\0' || il__csv_column(r, name) >= 0) {
             return damaged(r, err, "the header has an unnamed column or a name twice");
         }
         r->columns[i] = strdup(name);
@@ -146,10 +146,10 @@ static int header_read(il_csv_reader *r, il_error *err)
     return IL_OK;
 }
 
-int il_csv_open(const char *path, il_csv_reader **out, il_error *err)
+int il__csv_open(const char *path, il__csv_reader **out, il_error *err)
 {
     *out = NULL;
-    il_csv_reader *r = calloc(1, sizeof *r);
+    il__csv_reader *r = calloc(1, sizeof *r);
     if (!r) {
         return il_fail(err, IL_E_NOMEM, "no memory for a reader");
     }
@@ -175,14 +175,14 @@ int il_csv_open(const char *path, il_csv_reader **out, il_error *err)
     rc = header_read(r, err);
 out:
     if (rc != IL_OK) {
-        il_csv_close(r);
+        il__csv_close(r);
     } else {
         *out = r;
     }
     return rc;
 }
 
-void il_csv_close(il_csv_reader *r)
+void il__csv_close(il__csv_reader *r)
 {
     if (!r) {
         return;
@@ -200,7 +200,7 @@ void il_csv_close(il_csv_reader *r)
     free(r);
 }
 
-int il_csv_next(il_csv_reader *r, bool *more, il_error *err)
+int il__csv_next(il__csv_reader *r, bool *more, il_error *err)
 {
     int rc = row_read(r, more, err);
     if (rc == IL_OK && *more && r->n_fields != r->n_columns) {
@@ -212,7 +212,7 @@ int il_csv_next(il_csv_reader *r, bool *more, il_error *err)
     return rc;
 }
 
-int il_csv_column(const il_csv_reader *r, const char *name)
+int il__csv_column(const il__csv_reader *r, const char *name)
 {
     for (size_t i = 0; i < r->n_columns; i++) {
         if (r->columns[i] && strcmp(r->columns[i], name) == 0) {
@@ -222,7 +222,7 @@ int il_csv_column(const il_csv_reader *r, const char *name)
     return -1;
 }
 
-const char *il_csv_field(const il_csv_reader *r, int column)
+const char *il__csv_field(const il__csv_reader *r, int column)
 {
     if (column < 0 || (size_t)column >= r->n_fields) {
         return "";
@@ -230,12 +230,13 @@ const char *il_csv_field(const il_csv_reader *r, int column)
     return r->row.data + r->starts[column];
 }
 
-uint64_t il_csv_line(const il_csv_reader *r)
+uint64_t il__csv_line(const il__csv_reader *r)
 {
     return r->line;
 }
 
-static int table_append(il_artifact *t, il_csv_reader *r, size_t *cap, il_arena *arena, il_error *err)
+static int table_append(il_artifact *t, il__csv_reader *r, size_t *cap, il_arena *arena,
+                        il_error *err)
 {
     if (t->n_rows == *cap) {
         size_t grown = *cap ? *cap * 2 : 64;
@@ -250,7 +251,7 @@ static int table_append(il_artifact *t, il_csv_reader *r, size_t *cap, il_arena 
         *cap = grown;
     }
     for (size_t i = 0; i < t->n_columns; i++) {
-        const char *copy = il_arena_strdup(arena, il_csv_field(r, (int)i));
+        const char *copy = il_arena_strdup(arena, il__csv_field(r, (int)i));
         if (!copy) {
             return il_fail(err, IL_E_NOMEM, "no memory for the rows of %s", t->file);
         }
@@ -261,12 +262,12 @@ static int table_append(il_artifact *t, il_csv_reader *r, size_t *cap, il_arena 
 }
 
 int il_artifact_load(const char *path, const char *file, il_arena *arena, il_artifact *out,
-                  il_error *err)
+                     il_error *err)
 {
     *out = (il_artifact){.file = file};
-    il_csv_reader *r = NULL;
+    il__csv_reader *r = NULL;
     il_error local = {0};
-    int rc = il_csv_open(path, &r, &local);
+    int rc = il__csv_open(path, &r, &local);
     if (rc == IL_E_NOT_FOUND) {
         return IL_OK;
     }
@@ -293,7 +294,7 @@ int il_artifact_load(const char *path, const char *file, il_arena *arena, il_art
     size_t cap = 0;
     for (;;) {
         bool more = false;
-        rc = il_csv_next(r, &more, err);
+        rc = il__csv_next(r, &more, err);
         if (rc != IL_OK || !more) {
             break;
         }
@@ -303,7 +304,7 @@ int il_artifact_load(const char *path, const char *file, il_arena *arena, il_art
         }
     }
 out:
-    il_csv_close(r);
+    il__csv_close(r);
     return rc;
 }
 

@@ -5,8 +5,8 @@
  * for analysis/, which are small. Columns are found by name; a column that is not there reads as
  * empty, because tables of other programs may lack what is optional.
  */
-#ifndef IL_REPORT_CSV_H
-#define IL_REPORT_CSV_H
+#ifndef IL_REPORT_ARTIFACT_H
+#define IL_REPORT_ARTIFACT_H
 
 #include "base/arena.h"
 #include "inferlaw/error.h"
@@ -15,22 +15,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct il_csv_reader il_csv_reader;
+typedef struct il__csv_reader il__csv_reader;
 
 /* Opens a regular file and reads its header row. Errors: NOT_FOUND, ACCESS, DAMAGED (no header, an
  * unnamed or doubled column). */
-int il_csv_open(const char *path, il_csv_reader **out, il_error *err);
-void il_csv_close(il_csv_reader *reader);
+int il__csv_open(const char *path, il__csv_reader **out, il_error *err);
+void il__csv_close(il__csv_reader *reader);
 /* The next row: *more is false at the end of the file. The fields stay valid until the next call.
  * DAMAGED: a row with another number of fields than the header, a quote that never closes, a NUL
  * byte, a row beyond 16 MiB. */
-int il_csv_next(il_csv_reader *reader, bool *more, il_error *err);
+int il__csv_next(il__csv_reader *reader, bool *more, il_error *err);
 /* Index of a column, −1 when there is none. */
-int il_csv_column(const il_csv_reader *reader, const char *name);
+int il__csv_column(const il__csv_reader *reader, const char *name);
 /* Field of the current row; "" for column −1. */
-const char *il_csv_field(const il_csv_reader *reader, int column);
+const char *il__csv_field(const il__csv_reader *reader, int column);
 /* Line number on which the current row ends. */
-uint64_t il_csv_line(const il_csv_reader *reader);
+uint64_t il__csv_line(const il__csv_reader *reader);
 
 typedef struct il_artifact {
     const char *file; /* name for evidence and errors, "laws.csv" */
@@ -42,7 +42,7 @@ typedef struct il_artifact {
 
 /* Loads a whole table into the arena. An absent file is IL_OK with present false. */
 int il_artifact_load(const char *path, const char *file, il_arena *arena, il_artifact *out,
-                  il_error *err);
+                     il_error *err);
 /* "" when the row or the column is not there. */
 const char *il_artifact_text(const il_artifact *table, size_t row, const char *column);
 /* NaN when empty, absent or no finite number. */

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The subcommands of inferlaw-bench that no other header declares. Each gets what follows its name
+ * and returns the program's exit code.
+ */
+#ifndef IL_BENCH_BENCH_H
+#define IL_BENCH_BENCH_H
+
+int bench_kernels(int argc, char **argv);
+
+#endif

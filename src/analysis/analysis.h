@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * From a run directory to its tables. Reads RUN/journal.jsonl where there is one, else a foreign
+ * RUN/metrics.csv; writes the tables of RUN/analysis, replacing the directory in one rename, and for a
+ * journal the derived RUN/metrics.csv, runs.jsonl, resolved_model_params.csv and load_ms.csv.
+ */
+#ifndef IL_ANALYSIS_ANALYSIS_H
+#define IL_ANALYSIS_ANALYSIS_H
+
+#include "analysis/shapes.h"
+#include "inferlaw/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct il_analysis_options {
+    bool include_warmup; /* in the tables of the original study */
+    size_t n_resamples;  /* of those tables; 1,000 in the original */
+    uint64_t seed;
+    il_suite_lookup suites; /* NULL: no suites */
+} il_analysis_options;
+
+typedef struct il_analysis_summary {
+    bool foreign; /* no journal: a metrics.csv alone */
+    size_t n_rows, n_ok, n_cells;
+} il_analysis_summary;
+
+/* IL_E_NOT_FOUND: neither journal nor metrics.csv. IL_E_DAMAGED: one that cannot be trusted, with
+ * the place. On failure analysis/ is as it was. */
+int il_analysis_run(const char *run_dir, const il_analysis_options *options,
+                    il_analysis_summary *out, il_error *err);
+
+/* The combined tables of a sweep directory from gen_N/<run>/analysis: decode_sweep_summary.csv,
+ * decode_fraction_by_model.csv, decode_fraction_summary.csv. A run without tables is passed over
+ * with a warning; none at all is IL_E_NOT_FOUND. */
+int il_analysis_combine_sweep(const char *sweep_dir, il_error *err);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "analysis/facts.h"
+
+#include <stdlib.h>
+
+void il_run_facts_free(il_run_facts *facts)
+{
+    for (size_t i = 0; i < facts->n_cells; i++) {
+        free(facts->cells[i].backend);
+        free(facts->cells[i].model);
+        free(facts->cells[i].scenario);
+    }
+    free(facts->cells);
+    free(facts->closures);
+    free(facts->aas);
+    free(facts->sentinels);
+    free(facts->calls);
+    *facts = (il_run_facts){0};
+}

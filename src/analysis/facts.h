@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What a journal holds beside the rows of metrics.csv: closure calls, A/A arms, the sentinel.
+ */
+#ifndef IL_ANALYSIS_FACTS_H
+#define IL_ANALYSIS_FACTS_H
+
+#include "inferlaw/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct il_plan_cell {
+    char *backend, *model, *scenario; /* owned */
+    double batch_size;
+    int64_t gen_tokens;
+} il_plan_cell;
+
+typedef struct il_closure {
+    uint32_t cell, block;
+    double ms;
+} il_closure;
+
+typedef struct il_aa {
+    uint32_t cell, block, pair;
+    bool arm_b;
+    double prefill_ms, e2e_ms;
+} il_aa;
+
+typedef struct il_sentinel {
+    double at_unix, gemm_ms, read_ms;
+} il_sentinel;
+
+/* Block-wise end-to-end times of ok measured calls, for the closure ratio. */
+typedef struct il_block_call {
+    uint32_t cell, block;
+    double e2e_ms;
+} il_block_call;
+
+typedef struct il_run_facts {
+    il_plan_cell *cells;
+    size_t n_cells;
+    il_closure *closures;
+    size_t n_closures;
+    il_aa *aas;
+    size_t n_aas;
+    il_sentinel *sentinels;
+    size_t n_sentinels;
+    il_block_call *calls;
+    size_t n_calls;
+} il_run_facts;
+
+void il_run_facts_free(il_run_facts *facts);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "analysis/journal_calls.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "study/journal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct load {
+    il__journal *journal;
+    il_run_facts *facts;
+    const char *path;
+} load;
+
+static double number(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static double ms_between(const json_t *object, const char *from, const char *to)
+{
+    const json_t *a = json_object_get(object, from);
+    const json_t *b = json_object_get(object, to);
+    if (!json_is_integer(a) || !json_is_integer(b)) {
+        return NAN;
+    }
+    return (double)(json_integer_value(b) - json_integer_value(a)) / 1e6;
+}
+
+static int damaged(const load *l, uint64_t line, il_error *err, const char *what)
+{
+    int rc = il_fail(err, IL_E_DAMAGED, "%s", what);
+    il_error_where(err, "%s:%llu", l->path, (unsigned long long)line);
+    return rc;
+}
+
+static bool small_index(const json_t *object, const char *key, int64_t limit, uint32_t *out)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        json_integer_value(value) >= limit) {
+        return false;
+    }
+    *out = (uint32_t)json_integer_value(value);
+    return true;
+}
+
+/* Room for one more element behind n. */
+static int grow(void **items, size_t *cap, size_t n, size_t element_bytes, il_error *err)
+{
+    if (n < *cap) {
+        return IL_OK;
+    }
+    size_t more = *cap ? 2 * *cap : 64;
+    void *grown = realloc(*items, more * element_bytes);
+    if (!grown) {
+        return il_fail(err, IL_E_NOMEM, "no memory for the journal");
+    }
+    *items = grown;
+    *cap = more;
+    return IL_OK;
+}
+
+static int read_plan(load *l, json_t *line, uint64_t at, il_error *err)
+{
+    il__journal *j = l->journal;
+    static const char *const lists[] = {"cells", "models", "backends", "scenarios"};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (!json_is_array(json_object_get(line, lists[i]))) {
+            return damaged(l, at, err, "the plan lacks its cells, models, backends or scenarios");
+        }
+    }
+    int rc = il_json_get_i64(line, "n_calls", true, &j->n_calls, err);
+    rc = rc ? rc : il_json_get_i64(line, "blocks", true, &j->blocks, err);
+    rc = rc ? rc : il_json_get_i64(line, "repetitions", true, &j->repetitions, err);
+    rc = rc ? rc : il_json_get_i64(line, "warmup_repetitions", true, &j->warmups, err);
+    int64_t n_cells = (int64_t)json_array_size(json_object_get(line, "cells"));
+    if (rc != IL_OK || j->n_calls < 0 || j->blocks < 1 || j->repetitions < 0 || j->warmups < 0 ||
+        n_cells > UINT32_MAX || j->blocks > UINT32_MAX || j->repetitions > INT32_MAX ||
+        j->warmups > INT32_MAX || j->n_calls / j->blocks > INT64_MAX / 2 ||
+        j->n_calls != n_cells * (j->blocks * (j->repetitions + j->warmups))) {
+        return damaged(l, at, err, "the numbers of the plan contradict each other");
+    }
+    json_decref(j->plan);
+    j->plan = json_incref(line);
+    return il_vector_resize(&j->calls, j->scratch_dir, (size_t)j->n_calls, err);
+}
+
+/* A copy in the arena, shared with the previous line's when equal, as most are. */
+static const char *keep(il__journal *j, int slot, const char *text)
+{
+    if (!text || text[0] == '\0') {
+        return "";
+    }
+    if (!j->last_texts[slot] || strcmp(j->last_texts[slot], text) != 0) {
+        j->last_texts[slot] = il_arena_strdup(&j->arena, text);
+    }
+    return j->last_texts[slot];
+}
+
+static const char *keep_flags(il__journal *j, const json_t *flags)
+{
+    char joined[512] = "";
+    size_t len = 0;
+    size_t i;
+    const json_t *flag;
+    json_array_foreach(flags, i, flag)
+    {
+        const char *text = json_string_value(flag);
+        size_t n = text ? strlen(text) : 0;
+        if (n > 0 && len + n + 2 < sizeof joined) {
+            if (len > 0) {
+                joined[len++] = ' ';
+            }
+            memcpy(joined + len, text, n + 1);
+            len += n;
+        }
+    }
+    return keep(j, 3, joined);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+static void read_times(const json_t *line, il__call *call)
+{
+    const json_t *steps = json_object_get(line, "t_step_ns");
+    const json_t *last = json_array_get(steps, json_array_size(steps) - 1);
+    const json_t *first = json_object_get(line, "t_first_ns");
+    const json_t *start = json_object_get(line, "t0_ns");
+    call->prefill_ms = ms_between(line, "t0_ns", "t_first_ns");
+    if (json_is_integer(last) && json_is_integer(first) && json_is_integer(start)) {
+        json_int_t end = json_integer_value(last);
+        call->decode_ms = (double)(end - json_integer_value(first)) / 1e6;
+        call->e2e_ms = (double)(end - json_integer_value(start)) / 1e6;
+    }
+}
+
+static void read_call(load *l, const json_t *line, il__call *call)
+{
+    il__journal *j = l->journal;
+    const json_t *state = json_object_get(line, "state");
+    const json_t *events = json_object_get(line, "events");
+    const json_t *server = json_object_get(line, "server");
+    call->seen = 1;
+    call->is_warmup = json_is_true(json_object_get(line, "is_warmup"));
+    call->prefill_ms = call->decode_ms = call->e2e_ms = NAN;
+#define READ(name) call->name = number(line, #name);
+    IL__CALL_NUMBER_MAP(READ)
+#undef READ
+#define READ(name) call->name = number(state, #name);
+    IL__STATE_NUMBER_MAP(READ)
+#undef READ
+    call->event_prefill_ms = number(events, "prefill_ms");
+    call->event_decode_ms = number(events, "kv_decode_ms");
+    call->gpu_peak_mb = number(events, "gpu_peak_mb");
+    call->server_wall_ms = number(server, "wall_ms");
+    call->server_total_ms = number(server, "total_duration_ms");
+    call->server_load_ms = number(server, "load_ms");
+    call->ttft_ms = number(server, "ttft_ms");
+    const char *status = text_of(line, "status");
+    call->status = keep(j, 0, status ? status : "error");
+    call->reason = keep(j, 1, text_of(line, "reason"));
+    call->message = keep(j, 2, text_of(line, "message"));
+    call->flags = keep_flags(j, json_object_get(line, "flags"));
+    call->hint = keep(j, 4, text_of(line, "hint"));
+    call->done_reason = keep(j, 5, text_of(server, "done_reason"));
+    if (strcmp(call->status, "ok") == 0 || strcmp(call->status, "flagged") == 0) {
+        read_times(line, call);
+    }
+}
+
+static int add_call(load *l, const json_t *line, uint64_t at, il_error *err)
+{
+    il__journal *j = l->journal;
+    const json_t *index = json_object_get(line, "call_idx");
+    il__call call = {0};
+    int64_t n_cells = (int64_t)json_array_size(json_object_get(j->plan, "cells"));
+    if (!json_is_integer(index) || json_integer_value(index) < 0 ||
+        json_integer_value(index) >= j->n_calls ||
+        !small_index(line, "cell", n_cells, &call.cell) ||
+        !small_index(line, "block", j->blocks, &call.block)) {
+        return damaged(l, at, err, "a call outside the plan");
+    }
+    read_call(l, line, &call);
+    if (!call.status || !call.reason || !call.message || !call.flags || !call.hint ||
+        !call.done_reason) {
+        return il_fail(err, IL_E_NOMEM, "no memory for the journal");
+    }
+    ((il__call *)j->calls.data)[json_integer_value(index)] = call;
+    return IL_OK;
+}
+
+static int add_closure(load *l, const json_t *line, il_error *err)
+{
+    il_run_facts *f = l->facts;
+    il_closure closure = {.ms = ms_between(line, "t0_ns", "t_end_ns")};
+    const char *status = text_of(line, "status");
+    if (!status || strcmp(status, "ok") != 0 || isnan(closure.ms) ||
+        !small_index(line, "cell", UINT32_MAX, &closure.cell) ||
+        !small_index(line, "block", UINT32_MAX, &closure.block)) {
+        return IL_OK;
+    }
+    int rc =
+        grow((void **)&f->closures, &l->journal->cap_closures, f->n_closures, sizeof closure, err);
+    if (rc == IL_OK) {
+        f->closures[f->n_closures++] = closure;
+    }
+    return rc;
+}
+
+static int add_aa(load *l, const json_t *line, il_error *err)
+{
+    il_run_facts *f = l->facts;
+    const char *status = text_of(line, "status");
+    const char *arm = text_of(line, "arm");
+    il_aa aa = {.prefill_ms = ms_between(line, "t0_ns", "t_first_ns"),
+                .e2e_ms = ms_between(line, "t0_ns", "t_end_ns"),
+                .arm_b = arm && strcmp(arm, "b") == 0};
+    if (!status || strcmp(status, "ok") != 0 || !arm || isnan(aa.e2e_ms) ||
+        !small_index(line, "cell", UINT32_MAX, &aa.cell) ||
+        !small_index(line, "block", UINT32_MAX, &aa.block) ||
+        !small_index(line, "pair", UINT32_MAX, &aa.pair)) {
+        return IL_OK;
+    }
+    int rc = grow((void **)&f->aas, &l->journal->cap_aas, f->n_aas, sizeof aa, err);
+    if (rc == IL_OK) {
+        f->aas[f->n_aas++] = aa;
+    }
+    return rc;
+}
+
+static int add_sentinel(load *l, const json_t *line, il_error *err)
+{
+    il_run_facts *f = l->facts;
+    il_sentinel s = {number(line, "at_unix"), number(line, "gemm_ms"), number(line, "read_ms")};
+    int rc =
+        grow((void **)&f->sentinels, &l->journal->cap_sentinels, f->n_sentinels, sizeof s, err);
+    if (rc == IL_OK && !isnan(s.at_unix)) {
+        f->sentinels[f->n_sentinels++] = s;
+    }
+    return rc;
+}
+
+static int visit(json_t *line, uint64_t at, void *user, il_error *err)
+{
+    load *l = user;
+    const char *kind = text_of(line, "kind");
+    if (!kind) {
+        return damaged(l, at, err, "a line without a kind");
+    }
+    if (strcmp(kind, "plan") == 0) {
+        return read_plan(l, line, at, err);
+    }
+    if (!l->journal->plan) {
+        return damaged(l, at, err, "the journal does not begin with its plan");
+    }
+    if (strcmp(kind, "call") == 0 || strcmp(kind, "failure") == 0) {
+        return add_call(l, line, at, err);
+    }
+    if (strcmp(kind, "closure") == 0) {
+        return add_closure(l, line, err);
+    }
+    if (strcmp(kind, "aa") == 0) {
+        return add_aa(l, line, err);
+    }
+    if (strcmp(kind, "sentinel") == 0) {
+        return add_sentinel(l, line, err);
+    }
+    return IL_OK; /* kinds the tables do not need, and those of later versions */
+}
+
+static char *copy_text(const json_t *object, const char *key)
+{
+    const char *text = text_of(object, key);
+    return strdup(text ? text : "");
+}
+
+/* The cells of the plan and the end-to-end times of its ok measured calls. */
+static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
+{
+    const json_t *cells = json_object_get(j->plan, "cells");
+    size_t n = json_array_size(cells);
+    f->cells = calloc(n + 1, sizeof *f->cells);
+    f->calls = malloc(((size_t)j->n_calls + 1) * sizeof *f->calls);
+    if (!f->cells || !f->calls) {
+        return il_fail(err, IL_E_NOMEM, "no memory for the plan");
+    }
+    for (size_t i = 0; i < n; i++) {
+        const json_t *cell = json_array_get(cells, i);
+        il_plan_cell *out = &f->cells[f->n_cells++];
+        double gen_tokens = number(cell, "gen_tokens");
+        *out = (il_plan_cell){copy_text(cell, "backend"), copy_text(cell, "model"),
+                              copy_text(cell, "scenario"), number(cell, "batch_size"),
+                              isnan(gen_tokens) ? 0 : (int64_t)gen_tokens};
+        if (!out->backend || !out->model || !out->scenario) {
+            return il_fail(err, IL_E_NOMEM, "no memory for the plan");
+        }
+    }
+    const il__call *calls = j->calls.data;
+    for (int64_t i = 0; i < j->n_calls; i++) {
+        if (calls[i].seen && !calls[i].is_warmup && strcmp(calls[i].status, "ok") == 0 &&
+            !isnan(calls[i].e2e_ms)) {
+            f->calls[f->n_calls++] =
+                (il_block_call){calls[i].cell, calls[i].block, calls[i].e2e_ms};
+        }
+    }
+    return IL_OK;
+}
+
+int il__journal_load(const char *path, const char *scratch_dir, il__journal *out,
+                     il_run_facts *facts, il_error *err)
+{
+    *out = (il__journal){.scratch_dir = scratch_dir};
+    il_vector_init(&out->calls, sizeof(il__call));
+    load l = {out, facts, path};
+    il_journal_info info;
+    int rc = il_journal_read(path, visit, &l, &info, err);
+    if (rc == IL_OK && !out->plan) {
+        rc = il_fail(err, IL_E_DAMAGED, "the journal holds no plan");
+        il_error_where(err, "%s", path);
+    }
+    if (rc == IL_OK && info.torn_bytes > 0) {
+        il_log(IL_LOG_WARN, "%s: the last line is torn (%llu bytes) and left out", path,
+               (unsigned long long)info.torn_bytes);
+    }
+    return rc ? rc : finish_facts(out, facts, err);
+}
+
+void il__journal_free(il__journal *journal)
+{
+    json_decref(journal->plan);
+    il_vector_free(&journal->calls);
+    il_arena_free(&journal->arena);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The journal as read: the plan, the last line of every planned call as numbers, and the facts.
+ */
+#ifndef IL_ANALYSIS_JOURNAL_CALLS_H
+#define IL_ANALYSIS_JOURNAL_CALLS_H
+
+#include "analysis/facts.h"
+#include "analysis/vector.h"
+#include "base/arena.h"
+
+#include <jansson.h>
+
+/* Numbers of a call line, by key; NaN where null or absent. */
+#define IL__CALL_NUMBER_MAP(X)                                                                     \
+    X(warmup_idx)                                                                                  \
+    X(rep) X(started_at_unix) X(batch_size) X(seq_len) X(prompt_tokens) X(prompt_tokens_raw)       \
+        X(gen_tokens_raw) X(decode_steps) X(load_ms)
+#define IL__STATE_NUMBER_MAP(X)                                                                    \
+    X(steal_ms)                                                                                    \
+    X(busy_other_ms) X(ctx_involuntary) X(major_faults) X(minor_faults) X(mhz) X(psi_cpu_ms)       \
+        X(load1)
+
+typedef struct il__call {
+    uint8_t seen; /* 0: no line yet */
+    uint8_t is_warmup;
+    uint32_t cell, block;
+    double prefill_ms, decode_ms, e2e_ms; /* NaN when not ok */
+    double event_prefill_ms, event_decode_ms, gpu_peak_mb;
+    double server_wall_ms, server_total_ms, server_load_ms, ttft_ms;
+#define FIELD(name) double name;
+    IL__CALL_NUMBER_MAP(FIELD)
+    IL__STATE_NUMBER_MAP(FIELD)
+#undef FIELD
+        const char *status,
+        *reason, *message, *flags, *hint, *done_reason; /* "" when absent */
+} il__call;
+
+typedef struct il__journal {
+    il_arena arena; /* texts of calls */
+    json_t *plan;   /* the last plan line */
+    int64_t n_calls, blocks, warmups, repetitions;
+    il_vector calls; /* il__call, by call_idx */
+    const char *scratch_dir;
+    size_t cap_closures, cap_aas, cap_sentinels, cap_block_calls;
+    const char *last_texts[6]; /* of the previous line, shared when equal */
+} il__journal;
+
+int il__journal_load(const char *path, const char *scratch_dir, il__journal *out,
+                     il_run_facts *facts, il_error *err);
+void il__journal_free(il__journal *journal);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "analysis/replicates.h"
+
+#include "stats/order.h"
+
+#include <stdlib.h>
+
+typedef struct sample {
+    double id, latency;
+} sample;
+
+static int by_id(const void *pa, const void *pb)
+{
+    const sample *a = pa;
+    const sample *b = pb;
+    int order = (a->id > b->id) - (a->id < b->id);
+    return order ? order : (a->latency > b->latency) - (a->latency < b->latency);
+}
+
+/* The samples of one replicate are sorted by latency. */
+static il__replicate reduce(const sample *samples, size_t n)
+{
+    il__replicate out = {samples[0].id, 0, 0};
+    out.median = (samples[(n - 1) / 2].latency + samples[n / 2].latency) / 2;
+    if (n >= 2) {
+        double mean = 0;
+        double sum = 0;
+        for (size_t i = 0; i < n; i++) {
+            mean += log10(samples[i].latency) / (double)n;
+        }
+        for (size_t i = 0; i < n; i++) {
+            double d = log10(samples[i].latency) - mean;
+            sum += d * d;
+        }
+        /* The variance of a median of n normals is close to π/2 times that of their mean. */
+        double factor = n == 2 ? 1.0 : 1.57079632679489662;
+        out.inside_var = factor * sum / ((double)(n - 1) * (double)n);
+    }
+    return out;
+}
+
+int il__replicates_of(const il__run *run, const il_cell *cell, bool without_flagged,
+                      il__replicate *out, size_t *n_out, il_error *err)
+{
+    const double *latency = il_rows_values(run->rows, IL_Q_latency);
+    const double *id = il_rows_values(run->rows, IL_Q_replicate);
+    const double *flagged = il_rows_values(run->rows, IL_Q_flagged);
+    *n_out = 0;
+    sample *samples = malloc((cell->n_measured + 1) * sizeof *samples);
+    if (!samples) {
+        return il_fail(err, IL_E_NOMEM, "no memory for %zu calls", cell->n_measured);
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < cell->n_measured; i++) {
+        size_t at = cell->first + i;
+        if (!(latency[at] > 0) || il__stopped_early(run, at) ||
+            (without_flagged && flagged && flagged[at] == 1)) {
+            continue;
+        }
+        samples[n].id = id && !isnan(id[at]) ? id[at] : (double)i;
+        samples[n++].latency = latency[at];
+    }
+    if (n > 1) {
+        qsort(samples, n, sizeof *samples, by_id);
+    }
+    for (size_t i = 0; i < n;) {
+        size_t end = i + 1;
+        while (end < n && samples[end].id == samples[i].id) {
+            end++;
+        }
+        out[(*n_out)++] = reduce(samples + i, end - i);
+        i = end;
+    }
+    free(samples);
+    return IL_OK;
+}
+
+const char *il__replication(const il__run *run, const il_cell *cell)
+{
+    if (!cell->has_block) {
+        return "call";
+    }
+    const char *given = il__text(run, cell->replication);
+    return given[0] ? given : "block";
+}

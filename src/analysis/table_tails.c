@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * tails.csv: quantiles of a cell's latency with exact intervals, or the number of calls that one
+ * would take.
+ */
+#include "analysis/tables.h"
+
+#include "stats/order.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const columns[] = {"backend", "model",       "scenario", "mode",    "quantile",
+                                      "n",       "estimate_ms", "ci_low",   "ci_high", "note"};
+
+static int write_quantile(const il__run *run, const il_cell *cell, double q, const double *values,
+                          size_t n, il_csv_writer *out, il_error *err)
+{
+    il_interval got;
+    size_t needed = 0;
+    char note[96] = "";
+    int rc = il_quantile_interval(values, n, q, 0.95, &got, &needed, err);
+    if (rc == IL_E_TOO_FEW) {
+        /* A tail of so few calls is a guess at the largest one; a median is still a median. */
+        bool tail = q > 0.5;
+        (void)snprintf(note, sizeof note, "n too small: %zu calls, %s takes %zu", n,
+                       tail ? "this quantile" : "an interval", needed);
+        got.estimate = tail ? NAN : got.estimate;
+        rc = IL_OK;
+    }
+    il_csv_text(out, il__text(run, cell->backend));
+    il_csv_text(out, il__text(run, cell->model));
+    il_csv_text(out, il__text(run, cell->scenario));
+    il_csv_text(out, il__text(run, cell->mode));
+    il_csv_f64(out, q);
+    il_csv_i64(out, (int64_t)n);
+    il_csv_f64(out, got.estimate);
+    il_csv_f64(out, got.low);
+    il_csv_f64(out, got.high);
+    il_csv_text(out, note);
+    il_csv_end_row(out);
+    return rc;
+}
+
+int il__write_tails(const il__run *run, il_error *err)
+{
+    il_csv_writer out;
+    int rc = il__table_open(run, "tails.csv", columns, IL__COUNT_OF(columns), &out, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    static const double quantiles[] = {0.5, 0.9, 0.95, 0.99};
+    const double *latency = il_rows_values(run->rows, IL_Q_latency);
+    for (size_t i = 0; i < il_rows_cell_count(run->rows) && rc == IL_OK; i++) {
+        const il_cell *cell = il_rows_cell(run->rows, i);
+        for (size_t k = 0; k < IL__COUNT_OF(quantiles) && cell->n_measured > 0 && rc == IL_OK;
+             k++) {
+            rc = write_quantile(run, cell, quantiles[k], latency + cell->first, cell->n_measured,
+                                &out, err);
+        }
+    }
+    rc = rc ? rc : il_csv_close(&out, err);
+    il_csv_abandon(&out);
+    return rc;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Growable arrays in unlinked files, mapped: the kernel keeps what fits in memory and pages out the
+ * rest, so that a table larger than memory is slow and not impossible.
+ */
+#ifndef IL_ANALYSIS_VECTOR_H
+#define IL_ANALYSIS_VECTOR_H
+
+#include "inferlaw/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct il_vector {
+    int fd; /* −1: nothing stored yet */
+    size_t element_bytes;
+    size_t count, cap; /* elements */
+    void *data;
+} il_vector;
+
+void il_vector_init(il_vector *v, size_t element_bytes);
+/* Makes room for count elements; those beyond the old count are zero. dir holds the file for the
+ * moment between creation and unlinking. */
+int il_vector_resize(il_vector *v, const char *dir, size_t count, il_error *err);
+void il_vector_free(il_vector *v);
+
+#endif
