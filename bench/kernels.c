@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 enum { MOST_SAMPLES = 1001, SAMPLE_NS = 2000000, HUGE_PAGE_BYTES = 2 << 20 };
 
@@ -75,29 +76,40 @@ static float *take_random(size_t n)
 static void print_head(const options *o)
 {
     if (o->csv) {
-        (void)printf("kernel,shape,threads,samples,time_us,gbps,gflops,bound_by,share_of_floor,"
-                     "ci_low,ci_high\n");
+        (void)printf(
+            "kernel,shape,threads,samples,disturbed,time_us,gbps,gflops,bound_by,share_of_floor,"
+            "ci_low,ci_high\n");
     } else {
         (void)printf("%-29s %-34s %11s %8s %8s  %-9s %s\n", "kernel", "shape", "time us", "GB/s",
                      "GFLOP/s", "bound by", "share of the floor [95 %]");
     }
 }
 
-static void print_row(const options *o, const row *r, const double *us, const double *shares,
-                      const char *bound)
+typedef struct timing {
+    double us[MOST_SAMPLES], shares[MOST_SAMPLES];
+    bool memory_bound[MOST_SAMPLES];
+    uint32_t n, n_disturbed;
+} timing;
+
+static void print_row(const options *o, const row *r, const timing *t)
 {
     il_interval share = {NAN, NAN, NAN};
-    size_t needed;
-    (void)il_quantile_interval(shares, o->n_samples, 0.5, 0.95, &share, &needed, NULL);
-    double time_us = il_median(us, o->n_samples);
+    (void)il_quantile_interval(t->shares, t->n, 0.5, 0.95, &share, NULL, NULL);
+    double time_us = il_median(t->us, t->n);
     double gbps = r->bytes / time_us / 1e3, gflops = r->flops / time_us / 1e3;
+    uint32_t n_memory = 0;
+    for (uint32_t i = 0; i < t->n; i++) {
+        n_memory += t->memory_bound[i];
+    }
+    const char *bound = 2 * n_memory > t->n ? "bandwidth" : "multiply";
     if (o->csv) {
-        (void)printf("%s,%s,%u,%u,%.4g,%.4g,%.4g,%s,%.4f,", r->kernel, r->name, r->n_threads,
-                     o->n_samples, time_us, gbps, gflops, bound, share.estimate);
+        (void)printf("%s,%s,%u,%u,%u,%.4g,%.4g,%.4g,%s,%.4f,", r->kernel, r->name, r->n_threads,
+                     t->n, t->n_disturbed, time_us, gbps, gflops, bound, share.estimate);
         (void)printf(isnan(share.low) ? ",\n" : "%.4f,%.4f\n", share.low, share.high);
     } else {
-        (void)printf("%-29s %-34s %11.3f %8.1f %8.1f  %-9s %.3f [%.3f, %.3f]\n", r->kernel, r->name,
+        (void)printf("%-29s %-34s %11.3f %8.1f %8.1f  %-9s %.3f [%.3f, %.3f]", r->kernel, r->name,
                      time_us, gbps, gflops, bound, share.estimate, share.low, share.high);
+        (void)printf(t->n_disturbed ? "  %u of %u disturbed\n" : "\n", t->n_disturbed, t->n);
     }
     (void)fflush(stdout);
 }
@@ -113,9 +125,43 @@ static uint32_t count_rounds(const row *r)
     return n < 1 ? 1 : n > 100000 ? 100000 : (uint32_t)n;
 }
 
+/* Times any of our threads lost its CPU to another. */
+static long preemptions(void)
+{
+    struct rusage use;
+    return getrusage(RUSAGE_SELF, &use) == 0 ? use.ru_nivcsw : 0;
+}
+
+/* Ceilings and kernel in turn, as sample number t->n. False when one of them was preempted: what
+ * stands next to each other then does not compare. */
+static bool take_sample(bench_run *run, const row *r, il_ceiling *ceiling, uint32_t n_rounds,
+                        timing *t)
+{
+    long before = preemptions();
+    double gbps = il_ceiling_read_sample_gbps(ceiling);
+    double gflops = il_ceiling_fma_sample_gflops(ceiling, r->dtype);
+    il_pool_enter(run->pool);
+    r->work(r->state); /* the ceiling's buffer is in the cache, not ours */
+    int64_t t0 = il_clock_ns();
+    for (uint32_t k = 0; k < n_rounds; k++) {
+        r->work(r->state);
+    }
+    double ns = (double)(il_clock_ns() - t0) / n_rounds;
+    il_pool_leave(run->pool);
+    double memory_ns = r->bytes / gbps, multiply_ns = r->flops / gflops;
+    t->us[t->n] = ns / 1e3;
+    t->shares[t->n] = fmax(memory_ns, multiply_ns) / ns;
+    t->memory_bound[t->n] = memory_ns > multiply_ns;
+    return preemptions() == before;
+}
+
+/* Undisturbed samples are looked for in up to MOST_TRIES as many attempts; when the host is too
+ * busy to yield them, disturbed ones fill up and are counted in the row. */
 static void time_row(bench_run *run, const row *r)
 {
-    static double us[MOST_SAMPLES], shares[MOST_SAMPLES];
+    enum { MOST_TRIES = 4 };
+    static timing t;
+    t.n = t.n_disturbed = 0;
     il_error err = {0};
     il_ceiling *ceiling = NULL;
     if (il_ceiling_open((uint64_t)r->bytes, r->n_threads, &ceiling, &err) != IL_OK) {
@@ -123,28 +169,23 @@ static void time_row(bench_run *run, const row *r)
         run->failed = true;
         return;
     }
+    (void)il_ceiling_read_sample_gbps(ceiling); /* sizes its samples */
+    (void)il_ceiling_fma_sample_gflops(ceiling, r->dtype);
     il_pool_enter(run->pool);
     uint32_t n_rounds = count_rounds(r);
     il_pool_leave(run->pool);
-    uint32_t n_memory = 0;
-    for (uint32_t i = 0; i < run->o.n_samples; i++) {
-        double gbps = il_ceiling_read_sample_gbps(ceiling);
-        double gflops = il_ceiling_fma_sample_gflops(ceiling, r->dtype);
-        il_pool_enter(run->pool);
-        r->work(r->state); /* the ceiling's buffer is in the cache, not ours */
-        int64_t t0 = il_clock_ns();
-        for (uint32_t k = 0; k < n_rounds; k++) {
-            r->work(r->state);
+    uint32_t spare = (MOST_TRIES - 1) * run->o.n_samples;
+    while (t.n < run->o.n_samples) {
+        bool clean = take_sample(run, r, ceiling, n_rounds, &t);
+        if (clean || spare == 0) {
+            t.n_disturbed += !clean;
+            t.n++;
+        } else {
+            spare--;
         }
-        double ns = (double)(il_clock_ns() - t0) / n_rounds;
-        il_pool_leave(run->pool);
-        double memory_ns = r->bytes / gbps, multiply_ns = r->flops / gflops;
-        n_memory += memory_ns > multiply_ns;
-        us[i] = ns / 1e3;
-        shares[i] = fmax(memory_ns, multiply_ns) / ns;
     }
     il_ceiling_close(ceiling);
-    print_row(&run->o, r, us, shares, 2 * n_memory > run->o.n_samples ? "bandwidth" : "multiply");
+    print_row(&run->o, r, &t);
 }
 
 static bool selected(const bench_run *run, const char *kernel, const char *shape, il_isa isa)

@@ -2,7 +2,9 @@
  *
  * The engine's thread pool. The calling thread is worker 0. Inside a window (il_pool_enter …
  * il_pool_leave) helpers spin between stages so that a hand-over costs a microsecond or two;
- * outside they are parked in the kernel and cost nothing. Windows do not nest.
+ * outside they are parked in the kernel and cost nothing. Windows do not nest. No thread is pinned,
+ * but where there are CPUs enough a parked helper is kept off the CPU its caller runs on (pool.c
+ * says why). Every spin is bounded and ends in a futex.
  */
 #ifndef IL_ENGINE_CPU_POOL_H
 #define IL_ENGINE_CPU_POOL_H

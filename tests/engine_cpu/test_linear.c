@@ -238,6 +238,46 @@ static void chosen_shapes(void **state)
     il_pool_destroy(pool);
 }
 
+/* The same bits from 1, 2 and 3 threads: who computes an output never changes how. */
+static void threads_do_not_change_results(void **state)
+{
+    (void)state;
+    enum { N = 200, K = 300, MOST_M = 150 };
+    static const uint32_t rows[] = {1, 2, 13, MOST_M};
+    float *w = aligned_bytes(N * K * sizeof *w), *x = aligned_bytes(MOST_M * K * sizeof *x);
+    float *y[3];
+    random_fill(w, N * K);
+    random_fill(x, MOST_M * K);
+    for (size_t i = 0; i < il__n_linear_kernels; i++) {
+        const il__linear_kernel *kernel = &il__linear_kernels[i];
+        for (size_t s = 0; s < 4 && can_run(kernel->isa); s++) {
+            for (uint32_t t = 0; t < 3; t++) {
+                il_pool *pool = NULL;
+                il_error err = {0};
+                check_ok(il_pool_create(t + 1, &pool, &err), &err);
+                il_linear lin = {.n_in = K, .n_out = N, .dtype = kernel->dtype, .isa = kernel->isa};
+                lin.packed = aligned_bytes(il_linear_packed_bytes(N, K, lin.dtype, lin.isa));
+                void *scratch =
+                    aligned_bytes(il_linear_scratch_bytes(MOST_M, K, lin.dtype, lin.isa));
+                y[t] = aligned_bytes(MOST_M * N * sizeof(float));
+                assert_int_equal(il_linear_pack(&lin, 0, N, w, IL_DTYPE_F32, false, K, pool),
+                                 IL_OK);
+                il_linear_forward(&lin, x, K, y[t], N, rows[s], IL_EPILOGUE_SILU, scratch, pool);
+                free(scratch);
+                free(lin.packed);
+                il_pool_destroy(pool);
+            }
+            assert_memory_equal(y[0], y[1], rows[s] * N * sizeof(float));
+            assert_memory_equal(y[0], y[2], rows[s] * N * sizeof(float));
+            free(y[0]);
+            free(y[1]);
+            free(y[2]);
+        }
+    }
+    free(w);
+    free(x);
+}
+
 static void bad_ranges_are_refused(void **state)
 {
     (void)state;
@@ -277,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_shapes),
         cmocka_unit_test(chosen_shapes),
+        cmocka_unit_test(threads_do_not_change_results),
         cmocka_unit_test(bad_ranges_are_refused),
         cmocka_unit_test(isa_names),
     };

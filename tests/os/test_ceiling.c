@@ -5,10 +5,10 @@
 
 #include <time.h>
 
-static double median3(const double *x)
+/* The best of three: a busy host only lowers samples. */
+static double best3(const double *x)
 {
-    double low = fmin(x[0], x[1]), high = fmax(x[0], x[1]);
-    return fmax(low, fmin(high, x[2]));
+    return fmax(x[0], fmax(x[1], x[2]));
 }
 
 /* A cache is never slower than half of memory, and no core reads 1 byte or 100 kB a nanosecond: the
@@ -20,8 +20,8 @@ static void read_bandwidth_is_plausible(void **state)
     double cache[3], memory[3];
     check_ok(il_ceiling_read_gbps(16 << 10, 1, 3, cache, &err), &err);
     check_ok(il_ceiling_read_gbps(96 << 20, 1, 3, memory, &err), &err);
-    assert_true(median3(memory) > 0.2 && median3(cache) < 1e5);
-    assert_true(median3(cache) > 0.5 * median3(memory));
+    assert_true(best3(memory) > 0.2 && best3(cache) < 1e5);
+    assert_true(best3(cache) > 0.5 * best3(memory));
 }
 
 /* Reads really happen: the time a sample reports agrees with the time it takes. */
@@ -49,8 +49,8 @@ static void multiply_add_peaks_are_plausible(void **state)
     double f32[3], bf16[3];
     check_ok(il_ceiling_fma_gflops(IL_DTYPE_F32, 1, 3, f32, &err), &err);
     check_ok(il_ceiling_fma_gflops(IL_DTYPE_BF16, 1, 3, bf16, &err), &err);
-    assert_true(median3(f32) > 0.1 && median3(f32) < 2e3);
-    assert_true(median3(bf16) > 0.4 * median3(f32));
+    assert_true(best3(f32) > 0.1 && best3(f32) < 2e3);
+    assert_true(best3(bf16) > 0.4 * best3(f32));
 }
 
 static void senseless_requests_are_refused(void **state)
