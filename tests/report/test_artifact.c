@@ -52,8 +52,8 @@ static void refuses_damage_with_its_line(void **state)
         {"a,b\n1,2\n3\n", 10, ":3"},   /* short row */
         {"a,b\n1,2,3\n", 10, ":2"},    /* long row */
         {"a,b\n1,\"x\n", 9, ":2"},     /* quote never closed */
-        {"a,b\n1,\"x\"y\n", 11, ":1"}, /* text after a quote */
-        {"a,b\n1,\0\n", 8, ":1"},      /* NUL */
+        {"a,b\n1,\"x\"y\n", 11, ":2"}, /* text after a quote */
+        {"a,b\n1,\0\n", 8, ":2"},      /* NUL */
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         il_arena arena = {0};
