@@ -2,22 +2,20 @@
 #include "report/artifact.h"
 
 #include "base/buf.h"
+#include "base/csv.h"
 #include "base/file.h"
 #include "base/text.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_ROW_BYTES = 16 << 20, MOST_FIELDS = 4096 };
+enum { MOST_ROW_BYTES = 64 << 20, MOST_FIELDS = 65536 };
 
 struct il__csv_reader {
-    FILE *file;
-    char *path;
-    uint64_t line;
+    il_csv_reader *csv;
     il_buf row;      /* fields of the current row, each ended by NUL */
     size_t *starts;  /* of the fields in row */
     size_t n_fields; /* of the current row */
@@ -28,94 +26,32 @@ struct il__csv_reader {
 static int damaged(const il__csv_reader *r, il_error *err, const char *what)
 {
     int rc = il_fail(err, IL_E_DAMAGED, "%s", what);
-    il_error_where(err, "%s:%llu", r->path, (unsigned long long)r->line);
+    il_error_where(err, "%s:%llu", il_csv_path(r->csv), (unsigned long long)il_csv_line(r->csv));
     il_error_hint(err, "rebuild it with \"inferlaw analyze\" on the run directory");
     return rc;
-}
-
-static int field_begin(il__csv_reader *r, il_error *err)
-{
-    if (r->n_fields == MOST_FIELDS) {
-        return damaged(r, err, "a row has more than 4096 fields");
-    }
-    r->starts[r->n_fields++] = r->row.len;
-    return IL_OK;
-}
-
-/* One field; *end receives the byte that ended it: ',', '\n' or EOF. */
-static int field_read(il__csv_reader *r, int first, int *end, il_error *err)
-{
-    int c = first;
-    bool quoted = c == '"';
-    if (quoted) {
-        c = getc_unlocked(r->file);
-    }
-    for (;; c = getc_unlocked(r->file)) {
-        if (c == EOF && quoted) {
-            return damaged(r, err, "a quoted field never ends");
-        }
-        if (c == '\n') {
-            r->line++;
-        }
-        if (quoted && c == '"') {
-            c = getc_unlocked(r->file);
-            if (c != '"') {
-                break;
-            }
-        } else if (!quoted && (c == EOF || c == ',' || c == '\n')) {
-            break;
-        }
-        if (c == '\0') {
-            return damaged(r, err, "a NUL byte in a text file");
-        }
-        char byte = (char)c;
-        if (il_buf_append(&r->row, &byte, 1) != IL_OK) {
-            return damaged(r, err, "a row is longer than 16 MiB, or memory is out");
-        }
-    }
-    if (c == '\r' && quoted) { /* CRLF right after a closing quote */
-        c = getc_unlocked(r->file);
-    }
-    if (quoted && c == '\n') {
-        r->line++;
-    }
-    if (c != ',' && c != '\n' && c != EOF) {
-        return damaged(r, err, "text after a closing quote");
-    }
-    /* CRLF after a bare field */
-    if (!quoted && c != ',' && r->row.len > r->starts[r->n_fields - 1] &&
-        r->row.data[r->row.len - 1] == '\r') {
-        r->row.len--;
-    }
-    *end = c;
-    return il_buf_append(&r->row, "", 1) == IL_OK ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory");
 }
 
 /* Reads one row into row/starts; *more false at the end of the file. */
 static int row_read(il__csv_reader *r, bool *more, il_error *err)
 {
+    const il_csv_field *fields = NULL;
+    size_t n = 0;
     il_buf_clear(&r->row);
     r->n_fields = 0;
-    int c = getc_unlocked(r->file);
-    if (c == EOF) {
-        *more = false;
-        if (ferror(r->file)) {
-            return damaged(r, err, "the file cannot be read to its end");
-        }
-        return IL_OK;
+    int rc = il_csv_next(r->csv, &fields, &n, err);
+    if (rc != IL_OK) {
+        il_error_hint(err, "rebuild it with \"inferlaw analyze\" on the run directory");
+        return rc;
     }
-    *more = true;
-    for (;;) {
-        int end = EOF;
-        int rc = field_begin(r, err);
-        if (rc == IL_OK) {
-            rc = field_read(r, c, &end, err);
-        }
-        if (rc != IL_OK || end != ',') {
-            return rc;
-        }
-        c = getc_unlocked(r->file);
+    *more = n > 0;
+    for (size_t i = 0; i < n; i++) {
+        il_csv_field f = il_csv_unprefix(fields[i]);
+        r->starts[r->n_fields++] = r->row.len;
+        (void)il_buf_append(&r->row, f.text, f.len);
+        (void)il_buf_append(&r->row, "", 1);
     }
+    return r->row.status == IL_OK ? IL_OK
+                                  : il_fail(err, r->row.status, "a row cannot be held in memory");
 }
 
 static int header_read(il__csv_reader *r, il_error *err)
@@ -154,22 +90,14 @@ int il__csv_open(const char *path, il__csv_reader **out, il_error *err)
         return il_fail(err, IL_E_NOMEM, "no memory for a reader");
     }
     il_buf_init(&r->row, MOST_ROW_BYTES);
-    r->path = strdup(path);
     r->starts = calloc(MOST_FIELDS, sizeof *r->starts);
-    int rc = IL_OK;
-    if (!r->path || !r->starts) {
-        rc = il_fail(err, IL_E_NOMEM, "no memory for a reader");
-        goto out;
-    }
-    if (access(path, F_OK) == 0 && !il_path_is_file(path)) {
+    int rc = r->starts ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for a reader");
+    if (rc == IL_OK && access(path, F_OK) == 0 && !il_path_is_file(path)) {
         rc = il_fail(err, IL_E_DAMAGED, "the table is not a regular file");
         il_error_where(err, "%s", path);
-        goto out;
     }
-    r->file = fopen(path, "re");
-    if (!r->file) {
-        rc = il_fail_errno(err, errno, "cannot open the table");
-        il_error_where(err, "%s", path);
+    rc = rc == IL_OK ? il_csv_open(path, &r->csv, err) : rc;
+    if (rc != IL_OK) {
         goto out;
     }
     rc = header_read(r, err);
@@ -187,15 +115,12 @@ void il__csv_close(il__csv_reader *r)
     if (!r) {
         return;
     }
-    if (r->file) {
-        (void)fclose(r->file);
-    }
+    il_csv_free(r->csv);
     for (size_t i = 0; i < r->n_columns; i++) {
         free(r->columns[i]);
     }
     free(r->columns);
     free(r->starts);
-    free(r->path);
     il_buf_free(&r->row);
     free(r);
 }
@@ -232,7 +157,7 @@ const char *il__csv_field(const il__csv_reader *r, int column)
 
 uint64_t il__csv_line(const il__csv_reader *r)
 {
-    return r->line;
+    return il_csv_line(r->csv);
 }
 
 static int table_append(il_artifact *t, il__csv_reader *r, size_t *cap, il_arena *arena,

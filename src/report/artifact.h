@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Reading the CSV artifacts of a run (RFC 4180: quoted fields, doubled quotes, line breaks inside
- * quotes, LF or CRLF). Two ways: row by row for metrics.csv, which may be large, and whole tables
- * for analysis/, which are small. Columns are found by name; a column that is not there reads as
- * empty, because tables of other programs may lack what is optional.
+ * The CSV artifacts of a run with columns by name, over base/csv.h. Two ways: row by row for
+ * metrics.csv, which may be large, and whole tables for analysis/, which are small. A column that
+ * is not there reads as empty, because tables of other programs may lack what is optional. Fields
+ * come without the apostrophe that guards against formulas.
  */
 #ifndef IL_REPORT_ARTIFACT_H
 #define IL_REPORT_ARTIFACT_H
@@ -22,14 +22,14 @@ typedef struct il__csv_reader il__csv_reader;
 int il__csv_open(const char *path, il__csv_reader **out, il_error *err);
 void il__csv_close(il__csv_reader *reader);
 /* The next row: *more is false at the end of the file. The fields stay valid until the next call.
- * DAMAGED: a row with another number of fields than the header, a quote that never closes, a NUL
- * byte, a row beyond 16 MiB. */
+ * DAMAGED: a row with another number of fields than the header, or what base/csv.h
+ * refuses. */
 int il__csv_next(il__csv_reader *reader, bool *more, il_error *err);
 /* Index of a column, −1 when there is none. */
 int il__csv_column(const il__csv_reader *reader, const char *name);
 /* Field of the current row; "" for column −1. */
 const char *il__csv_field(const il__csv_reader *reader, int column);
-/* Line number on which the current row ends. */
+/* Line number on which the current row begins. */
 uint64_t il__csv_line(const il__csv_reader *reader);
 
 typedef struct il_artifact {

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "report/medians.h"
 
-#include "base/buf.h"
-#include "base/file.h"
-#include "base/text.h"
-#include "report/artifact.h"
+#include "base/csv.h"
 #include "report/medians_internal.h"
 #include "stats/order.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,69 +205,64 @@ const il_cell_median *il_medians_find(const il_medians *medians, const char *bac
     return NULL;
 }
 
-static void put_text(il_buf *to, const char *text)
+static void put_row(il_csv_writer *to, const il_cell_median *m, bool by_block)
 {
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        (void)il_buf_puts(to, text);
-        return;
-    }
-    (void)il_buf_puts(to, "\"");
-    for (const char *p = text; *p; p++) {
-        (void)il_buf_append(to, p, 1);
-        if (*p == '"') {
-            (void)il_buf_append(to, p, 1);
-        }
-    }
-    (void)il_buf_puts(to, "\"");
-}
-
-static void put_number(il_buf *to, double value)
-{
-    (void)il_buf_puts(to, ",");
-    if (isfinite(value)) {
-        (void)il_buf_printf(to, "%.9g", value);
-    }
-}
-
-static void put_row(il_buf *to, const il_cell_median *m, bool by_block)
-{
-    const char *const texts[] = {m->backend, m->model, m->scenario, m->mode};
-    for (size_t i = 0; i < 4; i++) {
-        put_text(to, texts[i]);
-        (void)il_buf_puts(to, ",");
-    }
-    (void)il_buf_printf(to, "%lld,%lld", (long long)m->batch_size, (long long)m->gen_tokens);
-    put_number(to, m->params_millions);
-    put_number(to, m->prompt_tok);
-    (void)il_buf_printf(to, ",%s,%zu,%zu", by_block ? "block" : "call", m->n_replicates,
-                        m->n_calls);
-    put_number(to, m->median_ms);
-    put_number(to, m->low_ms);
-    put_number(to, m->high_ms);
     bool decode = strcmp(m->mode, "kv_decode") == 0;
     double step[3];
     il_median_per_step(decode ? m : NULL, step);
-    put_number(to, decode ? m->decode_steps : NAN);
+    il_csv_text(to, m->backend);
+    il_csv_text(to, m->model);
+    il_csv_text(to, m->scenario);
+    il_csv_text(to, m->mode);
+    il_csv_i64(to, m->batch_size);
+    il_csv_i64(to, m->gen_tokens);
+    il_csv_f64(to, m->params_millions);
+    il_csv_f64(to, m->prompt_tok);
+    il_csv_text(to, by_block ? "block" : "call");
+    il_csv_i64(to, (int64_t)m->n_replicates);
+    il_csv_i64(to, (int64_t)m->n_calls);
+    il_csv_f64(to, m->median_ms);
+    il_csv_f64(to, m->low_ms);
+    il_csv_f64(to, m->high_ms);
+    il_csv_f64(to, decode ? m->decode_steps : NAN);
     for (size_t i = 0; i < 3; i++) {
-        put_number(to, step[i]);
+        il_csv_f64(to, step[i]);
     }
-    put_number(to, 1000.0 * (double)m->batch_size / step[0]);
-    (void)il_buf_puts(to, "\n");
+    il_csv_f64(to, 1000.0 * (double)m->batch_size / step[0]);
+    il_csv_end_row(to);
 }
 
 int il_medians_write(const il_medians *medians, const char *path, il_error *err)
 {
-    il_buf text;
-    il_buf_init(&text, (size_t)1 << 30);
-    (void)il_buf_puts(&text, "backend,model,scenario,mode,batch_size,gen_tokens,params_millions,"
-                             "prompt_tokens,replicate,n_replicates,n_calls,median_ms,ci_low_ms,"
-                             "ci_high_ms,decode_steps,step_ms,step_ci_low_ms,step_ci_high_ms,"
-                             "decode_tokens_per_s\n");
-    for (size_t i = 0; i < medians->n_rows; i++) {
-        put_row(&text, &medians->rows[i], medians->by_block);
+    static const char *const columns[] = {"backend",
+                                          "model",
+                                          "scenario",
+                                          "mode",
+                                          "batch_size",
+                                          "gen_tokens",
+                                          "params_millions",
+                                          "prompt_tokens",
+                                          "replicate",
+                                          "n_replicates",
+                                          "n_calls",
+                                          "median_ms",
+                                          "ci_low_ms",
+                                          "ci_high_ms",
+                                          "decode_steps",
+                                          "step_ms",
+                                          "step_ci_low_ms",
+                                          "step_ci_high_ms",
+                                          "decode_tokens_per_s"};
+    il_csv_writer out;
+    int rc = il_csv_create(path, &out, err);
+    if (rc != IL_OK) {
+        return rc;
     }
-    int rc = text.status == IL_OK ? il_file_write_atomic(path, il_buf_text(&text), text.len, err)
-                                  : il_fail(err, text.status, "cannot hold the table of medians");
-    il_buf_free(&text);
+    il_csv_row(&out, columns, sizeof columns / sizeof *columns);
+    for (size_t i = 0; i < medians->n_rows; i++) {
+        put_row(&out, &medians->rows[i], medians->by_block);
+    }
+    rc = il_csv_close(&out, err);
+    il_csv_abandon(&out);
     return rc;
 }

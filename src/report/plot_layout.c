@@ -18,7 +18,7 @@ static double text_width(const char *text)
             w += strchr("iljtfrI.,:;|'!-()[]/ ", *p) ? 0.40 : strchr("mwMW@%", *p) ? 0.96 : 0.645;
         }
     }
-    return w * em;
+    return w * em + 6.0; /* and a gap, so that neighbours read as two */
 }
 
 typedef struct rect {
@@ -45,8 +45,8 @@ static void tick_add(il__axis *a, double at)
         return;
     }
     il__tick *t = &a->ticks[a->n_ticks++];
-    t->at = at;
-    (void)snprintf(t->text, sizeof t->text, fabs(at) >= 1e6 ? "%.0e" : "%.6g", at);
+    t->at = at == 0.0 ? 0.0 : at; /* no minus zero */
+    (void)snprintf(t->text, sizeof t->text, fabs(t->at) >= 1e6 ? "%.0e" : "%.6g", t->at);
 }
 
 /* A step of 1, 2 or 5 times a power of ten, 4 to 8 numbers. */
@@ -122,7 +122,7 @@ static void ranges_choose(il__plot *p)
         range_take(&y0, &y1, q->low, p->y.log);
         range_take(&y0, &y1, q->high, p->y.log);
     }
-    range_choose(&p->x, x0, x1, 0.07, 0.12);
+    range_choose(&p->x, x0, x1, 0.07, 0.17);
     range_choose(&p->y, y0, y1, 0.12, 0.14);
     ticks_choose(&p->x);
     ticks_choose(&p->y);
@@ -196,6 +196,25 @@ static double place_cost(const il__plot *p, rect r, const rect *taken, size_t n_
     return cost;
 }
 
+static double distance(rect r, double x, double y)
+{
+    double dx = fmax(fmax(r.x0 - x, x - r.x1), 0.0), dy = fmax(fmax(r.y0 - y, y - r.y1), 0.0);
+    return hypot(dx, dy);
+}
+
+/* A label nearer to another point than to its own at (x, y) would be read as the other's. */
+static double confusion_cost(const il__plot *p, rect r, double x, double y)
+{
+    double own = distance(r, x, y), cost = 0.0;
+    for (size_t i = 0; i < p->n_points; i++) {
+        double ox = to_px(&p->x, p->points[i].x, box_w), oy = to_px(&p->y, p->points[i].y, box_h);
+        if (hypot(ox - x, oy - y) > 1.0 && distance(r, ox, oy) < own + 2.0) {
+            cost += 400.0;
+        }
+    }
+    return cost;
+}
+
 /* Returns whether text found a place near (x, y); the box is added to taken. */
 static bool label_place(il__plot *p, double x, double y, const char *text, const place *places,
                         size_t n_places, bool grey, rect *taken, size_t *n_taken)
@@ -205,7 +224,8 @@ static bool label_place(il__plot *p, double x, double y, const char *text, const
     size_t chosen = 0;
     for (size_t i = 0; i < n_places; i++) {
         rect r = place_box(px, py, &places[i], width);
-        double cost = place_cost(p, r, taken, *n_taken) + places[i].taste;
+        double cost = place_cost(p, r, taken, *n_taken) + places[i].taste +
+                      (grey ? 0.0 : confusion_cost(p, r, px, py));
         if (cost < best) {
             best = cost;
             chosen = i;

@@ -87,6 +87,11 @@ static void labels_do_not_overlap(void **state)
 static void ticks_are_few_and_inside(void **state)
 {
     (void)state;
+    il_arena zero = {0};
+    il__plot from_zero = {.x = {.low = 0, .high = 75}, .y = {.low = 0, .high = 75}};
+    check_ok(il__plot_layout(&from_zero, &zero, NULL), NULL);
+    assert_string_equal(from_zero.x.ticks[0].text, "0");
+    il_arena_free(&zero);
     static const double ranges[][2] = {{1, 1},       {0.9, 1.1},  {2, 9},    {0.016, 25},
                                        {0.1, 21000}, {1e-6, 1e9}, {5, 5.001}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
