@@ -38,7 +38,7 @@ static int run_study(const il_param_set *flags, char *const *words, unsigned n_w
     rc = rc == IL_OK ? il_study_run_all(&study, &run, &err) : rc;
     exit_code = rc == IL_OK ? il_study_run_verdict(&run) : IL_EXIT_USAGE;
     if (rc == IL_OK && !run.result.interrupted) {
-        rc = il_study_run_derive(run.dir, flags, &err);
+        rc = il_study_run_derive(&run, flags, true, &err);
     }
 out:
     if (rc != IL_OK) {
