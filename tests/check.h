@@ -31,7 +31,7 @@ static inline void check_near_at(double a, double b, double rel, double abs_tol,
         _fail(file, line);
     }
 }
-#define check_near(a, b, rel) check_near_at((a), (b), (rel), 0.0, __FILE__, __LINE__)
+#define check_near(a, b, rel)      check_near_at((a), (b), (rel), 0.0, __FILE__, __LINE__)
 #define check_close(a, b, abs_tol) check_near_at((a), (b), 0.0, (abs_tol), __FILE__, __LINE__)
 
 static inline void check_ok_at(int rc, const il_error *err, const char *file, int line)

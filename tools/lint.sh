@@ -7,7 +7,7 @@ failed=0
 
 if command -v clang-format >/dev/null 2>&1; then
     bad=$(find include src engine workers tests bench -name '*.[ch]' -o -name '*.inc' 2>/dev/null |
-        grep -v -e param_table.h -e /build | xargs clang-format --dry-run 2>&1 |
+        grep -v -e param_table.h -e synth_vectors.inc -e /build | xargs clang-format --dry-run 2>&1 |
         sed -n 's/^\([^:]*\):.*clang-format-violations.*/\1/p' | sort -u)
     if [ -n "$bad" ]; then
         echo "not in the house format (make format):"

@@ -93,6 +93,7 @@ def main():
     if markdown:
         print("| seed | tensor | index | kind | n | fp32 | bf16 | fp16 |\n|---|---|---|---|---|---|---|---|")
     else:
+        print("/* SPDX-License-Identifier: GPL-3.0-or-later */")
         print("/* Printed by tools/synth_vectors.py: seed, name, index, kind, n, fp32, bf16, fp16 */")
     for seed, name, index, kind, n in CASES:
         a, b, c = (float(x).hex() for x in value(seed, name, index, kind, n))

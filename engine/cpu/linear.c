@@ -11,7 +11,7 @@
 enum {
     LINE_FLOATS = 16,
     /* Bytes of one panel's k-block: it stays in the second-level cache while all rows of x pass. */
-    PANEL_BLOCK_BYTES = 512 * 1024,
+    PANEL_BLOCK_BYTES = 256 * 1024,
     /* Bytes of the x rows of one m-block, likewise. */
     X_BLOCK_BYTES = 384 * 1024,
     /* Work below which one worker is faster than a hand-over (weights read, and multiply-adds). */
@@ -148,7 +148,8 @@ static void run_share(const linear_job *job, uint32_t row0, uint32_t row1, uint3
     uint32_t n_in = job->lin->n_in;
     size_t column_bytes = kernel->nr * il_dtype_bytes(job->lin->dtype);
     uint32_t most_k = (uint32_t)(PANEL_BLOCK_BYTES / column_bytes);
-    uint32_t n_k = ceil_div(n_in, most_k);
+    /* One tile of rows uses each weight once: no reason to come back to y. */
+    uint32_t n_k = row1 - row0 <= kernel->mr ? 1 : ceil_div(n_in, most_k);
     uint32_t k_block = ceil_div(ceil_div(n_in, n_k), kernel->k_step) * kernel->k_step;
     uint32_t most_rows = X_BLOCK_BYTES / sizeof(float) / least(k_block, n_in) / kernel->mr;
     uint32_t row_block = (most_rows < 1 ? 1 : most_rows) * kernel->mr;

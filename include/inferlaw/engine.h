@@ -19,7 +19,10 @@
 typedef struct il_engine_model il_engine_model;
 typedef struct il_engine_session il_engine_session;
 
-typedef enum il_engine_logits_at { IL_ENGINE_LOGITS_LAST, IL_ENGINE_LOGITS_ALL } il_engine_logits_at;
+typedef enum il_engine_logits_at {
+    IL_ENGINE_LOGITS_LAST,
+    IL_ENGINE_LOGITS_ALL
+} il_engine_logits_at;
 
 typedef enum il_engine_pages {
     IL_ENGINE_PAGES_DEFAULT, /* what the system does by itself */
@@ -28,35 +31,35 @@ typedef enum il_engine_pages {
 } il_engine_pages;
 
 typedef struct il_engine_options {
-    il_dtype dtype;      /* of weights as computed with: F32 or BF16. Activations, accumulation and
-                            norms are fp32; the KV cache is fp32 for F32 and bf16 for BF16 */
-    uint32_t n_threads;  /* 0 = one per physical core this process may run on */
-    const char *isa;     /* NULL or "auto", "reference", "avx2", "avx512" */
+    il_dtype dtype;     /* of weights as computed with: F32 or BF16. Activations, accumulation and
+                           norms are fp32; the KV cache is fp32 for F32 and bf16 for BF16 */
+    uint32_t n_threads; /* 0 = one per physical core this process may run on */
+    const char *isa;    /* NULL or "auto", "reference", "avx2", "avx512" */
     il_engine_pages pages;
 } il_engine_options;
 
 typedef struct il_engine_stage {
-    const char *name;       /* "open", "convert" */
-    int64_t t0_ns, t1_ns;   /* CLOCK_MONOTONIC */
+    const char *name;     /* "open", "convert" */
+    int64_t t0_ns, t1_ns; /* CLOCK_MONOTONIC */
     uint64_t major_faults;
 } il_engine_stage;
 
 /* What was chosen and what it is made of; for hello messages, manifests and reports. */
 typedef struct il_engine_facts {
-    const char *isa;          /* the kernels in use: "reference", "avx2", "avx512", "avx512bf16" */
+    const char *isa; /* the kernels in use: "reference", "avx2", "avx512", "avx512bf16" */
     uint32_t n_threads;
-    uint64_t weight_bytes;    /* resident, in the engine's layout */
+    uint64_t weight_bytes; /* resident, in the engine's layout */
     uint64_t params_total;
     uint32_t n_layer, d_model, n_head, vocab_size, n_positions;
-    bool denormals_flushed;   /* to zero, inputs and results, within a pass */
+    bool denormals_flushed; /* to zero, inputs and results, within a pass */
     const il_engine_stage *stages;
     size_t n_stages;
 } il_engine_facts;
 
 typedef struct il_engine_session_options {
-    uint32_t max_batch;       /* sequences; ≥ 1 */
-    uint32_t max_context_tok; /* prompt + decode steps of the longest sequence */
-    uint32_t max_prompt_tok;  /* longest prompt; bounds the scratch memory of prefill */
+    uint32_t max_batch;         /* sequences; ≥ 1 */
+    uint32_t max_context_tok;   /* prompt + decode steps of the longest sequence */
+    uint32_t max_prompt_tok;    /* longest prompt; bounds the scratch memory of prefill */
     il_engine_logits_at logits; /* prompt positions the head is computed at */
 } il_engine_session_options;
 

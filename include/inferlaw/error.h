@@ -42,16 +42,16 @@ enum il_code {
 };
 
 typedef struct il_error {
-    int code;       /* an il_code; IL_OK when nothing was recorded */
-    int os_errno;   /* errno at the time, 0 when it plays no part */
-    char what[384]; /* one sentence without a final stop */
+    int code;        /* an il_code; IL_OK when nothing was recorded */
+    int os_errno;    /* errno at the time, 0 when it plays no part */
+    char what[384];  /* one sentence without a final stop */
     char where[384]; /* file, file:line:column, cell or process; empty when unknown */
-    char hint[384]; /* the next thing to try; empty when there is none */
+    char hint[384];  /* the next thing to try; empty when there is none */
 } il_error;
 
 #if defined(__GNUC__)
 #define IL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define IL_MUST_CHECK __attribute__((warn_unused_result))
+#define IL_MUST_CHECK        __attribute__((warn_unused_result))
 #else
 #define IL_PRINTF(fmt, args)
 #define IL_MUST_CHECK

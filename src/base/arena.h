@@ -19,7 +19,8 @@ typedef struct il_arena {
 
 /* An arena is ready when zeroed: `il_arena arena = {0};` */
 
-/* n_bytes of zeroed memory, or NULL when memory is out. n_bytes 0 yields a valid, unique pointer. */
+/* n_bytes of zeroed memory, or NULL when memory is out. n_bytes 0 yields a valid, unique pointer.
+ */
 void *il_arena_alloc(il_arena *arena, size_t n_bytes);
 /* count × size with the product checked; NULL on overflow too. */
 void *il_arena_array(il_arena *arena, size_t count, size_t size);

@@ -12,8 +12,8 @@ int il_json_parse(const char *text, size_t n_bytes, const char *origin, json_t *
     json_t *value = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES, &detail);
     if (!value && json_error_code(&detail) == json_error_numeric_overflow) {
         /* jansson then reads every integer as a real; the getters take integral reals back. */
-        value = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL,
-                           &detail);
+        value =
+            json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &detail);
     }
     if (!value) {
         int rc = il_fail(err, IL_E_PARSE, "not valid JSON: %s", detail.text);

@@ -1,79 +1,174 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later
- *
- * What follows a run: tables, plots, report and the summary on stdout, all from its artifacts.
- */
-#include "cli/study_run.h"
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/derive.h"
 
-#include "analysis/analysis.h"
+#include "base/csv.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "model/suite.h"
 #include "report/plots.h"
 #include "report/report.h"
 #include "report/summary.h"
 
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-enum { RESAMPLES = 1000, DEFAULT_SEED = 42 };
+enum { PATH_BYTES = 4096, SAME_AS_ORIGINAL_STUDY = 1000 };
 
-/* A gnuplot that fails costs the pictures, not the report. */
-static int draw(int rc, il_error *err)
+/* "models/gpt2-25m" is the model gpt2-25m of the suite that has one. */
+static bool find_in_suites(const char *model, il_model_shape *out)
 {
+    const char *name = il_path_base(model);
+    il_arena arena = {0};
+    const char **suites = NULL;
+    size_t n_suites = 0;
+    bool found = false;
+    int rc = il_suite_list(&arena, &suites, &n_suites, NULL);
+    for (size_t i = 0; rc == IL_OK && i < n_suites && !found; i++) {
+        il_suite suite;
+        if (il_suite_load(suites[i], &arena, &suite, NULL) != IL_OK) {
+            continue;
+        }
+        for (size_t k = 0; k < suite.n_shapes && !found; k++) {
+            const il_shape *shape = &suite.shapes[k];
+            if (strcmp(shape->name, name) == 0) {
+                *out = (il_model_shape){.n_layer = shape->n_layer,
+                                        .d_model = shape->d_model,
+                                        .n_head = shape->n_head,
+                                        .d_ff = shape->d_ff,
+                                        .vocab_size = shape->vocab_size,
+                                        .n_positions = shape->n_positions};
+                (void)snprintf(out->source, sizeof out->source, "suite %s", suites[i]);
+                found = true;
+            }
+        }
+    }
+    il_arena_free(&arena);
+    return found;
+}
+
+int il_derive_csv_json(const char *path, json_t **out, il_error *err)
+{
+    il_csv_reader *csv;
+    int rc = il_csv_open(path, &csv, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    json_t *names = json_array();
+    *out = json_array();
+    for (;;) {
+        const il_csv_field *fields;
+        size_t n;
+        rc = il_csv_next(csv, &fields, &n, err);
+        if (rc != IL_OK || n == 0) {
+            break;
+        }
+        bool header = json_array_size(names) == 0;
+        json_t *row = header ? NULL : json_object();
+        for (size_t i = 0; i < n; i++) {
+            double x;
+            json_t *value = fields[i].len == 0 ? json_null()
+                            : !header && il_csv_to_f64(fields[i], &x)
+                                ? json_real(x)
+                                : json_stringn(fields[i].text, fields[i].len);
+            if (header) {
+                (void)json_array_append_new(names, value);
+            } else {
+                (void)json_object_set_new(row, json_string_value(json_array_get(names, i)), value);
+            }
+        }
+        if (row) {
+            (void)json_array_append_new(*out, row);
+        }
+    }
+    json_decref(names);
+    il_csv_free(csv);
+    return rc;
+}
+
+static bool flag_set(const il_param_set *flags, il_param_id id)
+{
+    return il_param_has(flags, id) && il_param_flag(flags, id);
+}
+
+int il_derive_tables(const char *run_dir, const il_param_set *flags, il_analysis_summary *out,
+                     il_error *err)
+{
+    const il_analysis_options options = {
+        .include_warmup = flag_set(flags, IL_P_INCLUDE_WARMUP),
+        .n_resamples = il_param_has(flags, IL_P_BOOTSTRAP)
+                           ? (size_t)il_param_i64(flags, IL_P_BOOTSTRAP)
+                           : SAME_AS_ORIGINAL_STUDY,
+        .seed = il_param_has(flags, IL_P_SEED) ? (uint64_t)il_param_i64(flags, IL_P_SEED) : 42,
+        .suites = find_in_suites,
+    };
+    return il_analysis_run(run_dir, &options, out, err);
+}
+
+int il_derive_plots(const char *run_dir, il_error *err)
+{
+    int rc = il_plots_write(run_dir, err);
     if (rc == IL_E_CRASHED || rc == IL_E_TIMEOUT) {
         il_log_error(err);
-        return IL_OK;
+        rc = IL_OK;
     }
     return rc;
 }
 
-static int print_json(const il_study_run *run)
+int il_derive_report(const char *run_dir, FILE *to, il_error *err)
 {
-    const il_driver_result *r = &run->result;
-    json_t *out = json_pack("{s:s,s:{s:I,s:I,s:I,s:I,s:I}}", "run_dir", run->dir, "calls", "ok",
-                            (json_int_t)r->ok, "error", (json_int_t)r->error, "skipped",
-                            (json_int_t)r->skipped, "flagged", (json_int_t)r->flagged, "not_run",
-                            (json_int_t)r->not_run);
-    int failed = !out || json_dumpf(out, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF;
-    json_decref(out);
-    return failed ? IL_E_IO : IL_OK;
+    int rc = il_report_write(run_dir, err);
+    return rc == IL_OK && to ? il_summary_print(run_dir, to, err) : rc;
 }
 
-int il_study_run_derive(const il_study_run *run, const il_param_set *flags, bool print,
-                        il_error *err)
+static int print_csv_as_json(const char *run_dir, const char *name, il_error *err)
 {
-    il_analysis_options options = {.n_resamples = RESAMPLES, .seed = DEFAULT_SEED};
+    char path[PATH_BYTES];
+    json_t *rows = NULL;
+    if (il_path_join(path, sizeof path, run_dir, name) != IL_OK) {
+        return il_fail(err, IL_E_RANGE, "path too long");
+    }
+    int rc = il_derive_csv_json(path, &rows, err);
+    char *text = rc == IL_OK ? il_json_dump_pretty(rows) : NULL;
+    if (text) {
+        (void)puts(text);
+    } else if (rc == IL_OK) {
+        rc = il_fail(err, IL_E_NOMEM, "no memory for the JSON");
+    }
+    free(text);
+    json_decref(rows);
+    return rc;
+}
+
+int il_derive_run(const char *run_dir, const il_param_set *flags, il_error *err)
+{
     il_analysis_summary summary;
-    if (il_param_is_set(flags, IL_P_SEED)) {
-        options.seed = (uint64_t)il_param_i64(flags, IL_P_SEED);
+    int rc = il_derive_tables(run_dir, flags, &summary, err);
+    if (rc != IL_OK || flag_set(flags, IL_P_NO_ANALYSIS) || summary.n_ok == 0) {
+        return rc;
     }
-    int rc = IL_OK;
-    if (!il_param_flag(flags, IL_P_NO_ANALYSIS)) {
-        rc = il_analysis_run(run->dir, &options, &summary, err);
-        if (rc == IL_OK && run->result.ok > 0 && il_param_flag(flags, IL_P_PLOTS)) {
-            rc = draw(il_plots_write(run->dir, err), err);
-        }
-        if (rc == IL_OK && run->result.ok > 0) {
-            rc = il_report_write(run->dir, err);
-        }
-    }
-    if (rc == IL_OK && print && il_param_flag(flags, IL_P_JSON)) {
-        rc = print_json(run);
-    } else if (rc == IL_OK && print && run->result.ok > 0 &&
-               !il_param_flag(flags, IL_P_NO_ANALYSIS)) {
-        rc = il_summary_print(run->dir, stdout, err);
+    bool json = flag_set(flags, IL_P_JSON);
+    rc = flag_set(flags, IL_P_PLOTS) ? il_derive_plots(run_dir, err) : IL_OK;
+    rc = rc == IL_OK ? il_derive_report(run_dir, json ? NULL : stdout, err) : rc;
+    if (rc == IL_OK && json) {
+        rc = print_csv_as_json(run_dir, "analysis/summary_by_model_backend_mode_agg.csv", err);
     }
     return rc;
 }
 
-int il_study_sweep_derive(const char *dir, const il_param_set *flags, il_error *err)
+int il_derive_sweep(const char *sweep_dir, const il_param_set *flags, il_error *err)
 {
-    if (il_param_flag(flags, IL_P_NO_ANALYSIS)) {
-        return IL_OK;
+    int rc = il_analysis_combine_sweep(sweep_dir, err);
+    if (rc == IL_OK && flag_set(flags, IL_P_PLOTS)) {
+        rc = il_plots_write_sweep(sweep_dir, err);
     }
-    int rc = il_analysis_combine_sweep(dir, err);
-    if (rc == IL_OK && il_param_flag(flags, IL_P_PLOTS)) {
-        rc = draw(il_plots_write_sweep(dir, err), err);
+    if (rc != IL_OK) {
+        return rc;
     }
-    if (rc == IL_OK) {
-        il_log(IL_LOG_INFO, "tables of the whole sweep: %s", dir);
+    if (flag_set(flags, IL_P_JSON)) {
+        return print_csv_as_json(sweep_dir, "decode_fraction_summary.csv", err);
     }
-    return rc;
+    il_log(IL_LOG_INFO, "combined tables: %s/decode_sweep_summary.csv, decode_fraction_*.csv",
+           sweep_dir);
+    return IL_OK;
 }

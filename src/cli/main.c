@@ -16,7 +16,7 @@ static const il_verb *const verbs[] = {
 #define VERB_ROW(symbol) &symbol,
     IL_VERB_MAP(VERB_ROW)
 #undef VERB_ROW
-    NULL,
+        NULL,
 };
 
 enum { MOST_WORDS = 8 };

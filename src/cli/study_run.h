@@ -31,14 +31,6 @@ int il_study_run_verdict(const il_study_run *run);
 /* The argv of the program for the manifest, from /proc/self/cmdline. */
 int il_study_argv(il_arena *arena, int *argc, char ***argv);
 
-/* metrics.csv, tables, plots and report of a finished run (--no-analysis: none of them); print: the
- * summary, or with --json the counts, on stdout. */
-int il_study_run_derive(const il_study_run *run, const il_param_set *flags, bool print,
-                        il_error *err);
-
-/* The combined tables and the plot of a sweep directory. */
-int il_study_sweep_derive(const char *dir, const il_param_set *flags, il_error *err);
-
 /* Prints the plan: cells, skipped ones with reasons, memory, time. */
 int il_plan_show(const il_plan *plan, bool json);
 

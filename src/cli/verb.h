@@ -19,11 +19,11 @@ enum il_exit {
 };
 
 typedef struct il_verb {
-    const char *name;      /* "run"; a verb of two words is "model make" */
-    const char *arguments; /* "STUDY", "RUN", "" */
-    const char *summary;   /* one line for the verb list */
-    const char *details;   /* paragraphs for --help; NULL for none */
-    uint32_t scope;        /* the IL_SCOPE_ bit of its flags in the parameter table */
+    const char *name;                 /* "run"; a verb of two words is "model make" */
+    const char *arguments;            /* "STUDY", "RUN", "" */
+    const char *summary;              /* one line for the verb list */
+    const char *details;              /* paragraphs for --help; NULL for none */
+    uint32_t scope;                   /* the IL_SCOPE_ bit of its flags in the parameter table */
     unsigned least_words, most_words; /* positional arguments */
     /* flags: parsed and validated; words: the n_words positional arguments. Returns an il_exit. */
     int (*run)(const il_param_set *flags, char *const *words, unsigned n_words);

@@ -2,97 +2,23 @@
  *
  * inferlaw analyze RUN: the tables of a run directory.
  */
+#include "cli/derive.h"
 #include "cli/verbs.h"
 
-#include "analysis/analysis.h"
 #include "base/csv.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "model/suite.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* "models/gpt2-25m" is the model gpt2-25m of the suite that has one. */
-static bool find_in_suites(const char *model, il_model_shape *out)
-{
-    const char *name = il_path_base(model);
-    il_arena arena = {0};
-    const char **suites = NULL;
-    size_t n_suites = 0;
-    bool found = false;
-    int rc = il_suite_list(&arena, &suites, &n_suites, NULL);
-    for (size_t i = 0; rc == IL_OK && i < n_suites && !found; i++) {
-        il_suite suite;
-        if (il_suite_load(suites[i], &arena, &suite, NULL) != IL_OK) {
-            continue;
-        }
-        for (size_t k = 0; k < suite.n_shapes && !found; k++) {
-            const il_shape *shape = &suite.shapes[k];
-            if (strcmp(shape->name, name) == 0) {
-                *out = (il_model_shape){.n_layer = shape->n_layer,
-                                        .d_model = shape->d_model,
-                                        .n_head = shape->n_head,
-                                        .d_ff = shape->d_ff,
-                                        .vocab_size = shape->vocab_size,
-                                        .n_positions = shape->n_positions};
-                (void)snprintf(out->source, sizeof out->source, "suite %s", suites[i]);
-                found = true;
-            }
-        }
-    }
-    il_arena_free(&arena);
-    return found;
-}
-
-/* A CSV file as an array of objects, numbers as numbers. */
-static int load_table(const char *path, json_t **out, il_error *err)
-{
-    il_csv_reader *csv;
-    int rc = il_csv_open(path, &csv, err);
-    if (rc != IL_OK) {
-        return rc;
-    }
-    json_t *names = json_array();
-    *out = json_array();
-    for (;;) {
-        const il_csv_field *fields;
-        size_t n;
-        rc = il_csv_next(csv, &fields, &n, err);
-        if (rc != IL_OK || n == 0) {
-            break;
-        }
-        bool header = json_array_size(names) == 0;
-        json_t *row = header ? NULL : json_object();
-        for (size_t i = 0; i < n; i++) {
-            double x;
-            json_t *value = fields[i].len == 0 ? json_null()
-                            : !header && il_csv_to_f64(fields[i], &x)
-                                ? json_real(x)
-                                : json_stringn(fields[i].text, fields[i].len);
-            if (header) {
-                (void)json_array_append_new(names, value);
-            } else {
-                (void)json_object_set_new(row, json_string_value(json_array_get(names, i)), value);
-            }
-        }
-        if (row) {
-            (void)json_array_append_new(*out, row);
-        }
-    }
-    json_decref(names);
-    il_csv_free(csv);
-    return rc;
-}
-
 static int print_json(const char *laws_path, const il_analysis_summary *summary, il_error *err)
 {
     json_t *laws = NULL;
-    int rc = load_table(laws_path, &laws, err);
+    int rc = il_derive_csv_json(laws_path, &laws, err);
     if (rc != IL_OK) {
         json_decref(laws);
         return rc;
@@ -163,16 +89,9 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
 {
     (void)n_words;
     il_error err = {0};
-    const il_analysis_options options = {
-        .include_warmup =
-            il_param_has(flags, IL_P_INCLUDE_WARMUP) && il_param_flag(flags, IL_P_INCLUDE_WARMUP),
-        .n_resamples = (size_t)il_param_i64(flags, IL_P_BOOTSTRAP),
-        .seed = (uint64_t)il_param_i64(flags, IL_P_SEED),
-        .suites = find_in_suites,
-    };
     il_analysis_summary summary;
     char laws[4096];
-    int rc = il_analysis_run(words[0], &options, &summary, &err);
+    int rc = il_derive_tables(words[0], flags, &summary, &err);
     if (rc == IL_OK && il_path_join(laws, sizeof laws, words[0], "analysis/laws.csv") != IL_OK) {
         rc = il_fail(&err, IL_E_RANGE, "the path of the run is too long");
     }
@@ -180,6 +99,9 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
         il_log(IL_LOG_INFO, "%zu rows, %zu ok, %zu cells%s; tables in %s/analysis", summary.n_rows,
                summary.n_ok, summary.n_cells, summary.foreign ? " (a foreign metrics.csv)" : "",
                words[0]);
+        rc = il_param_flag(flags, IL_P_PLOTS) ? il_derive_plots(words[0], &err) : IL_OK;
+    }
+    if (rc == IL_OK) {
         rc = il_param_flag(flags, IL_P_JSON) ? print_json(laws, &summary, &err)
                                              : print_laws(laws, &err);
     }

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/derive.h"
 #include "cli/verb.h"
 
 #include "base/log.h"
-#include "report/plots.h"
-#include "report/report.h"
-#include "report/summary.h"
-
-#include <stdio.h>
 
 /* Whatever of the run's artifacts is missing or unreadable is damage to the caller (exit 4); only a
  * directory that is not there at all is a bad command line. */
@@ -15,13 +11,8 @@ static int run_report(const il_param_set *flags, char *const *words, unsigned n_
     (void)flags; /* --format: md is the only format, checked by the parameter table */
     (void)n_words;
     il_error err = {0};
-    int rc = il_plots_write(words[0], &err);
-    if (rc == IL_E_CRASHED || rc == IL_E_TIMEOUT) {
-        il_log_error(&err); /* a broken gnuplot costs the pictures, not the report */
-        rc = IL_OK;
-    }
-    rc = rc == IL_OK ? il_report_write(words[0], &err) : rc;
-    rc = rc == IL_OK ? il_summary_print(words[0], stdout, &err) : rc;
+    int rc = il_derive_plots(words[0], &err);
+    rc = rc == IL_OK ? il_derive_report(words[0], stdout, &err) : rc;
     if (rc != IL_OK) {
         il_log_error(&err);
     }

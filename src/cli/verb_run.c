@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/log.h"
+#include "cli/derive.h"
 #include "cli/study_run.h"
 #include "cli/verbs.h"
 
@@ -38,7 +39,7 @@ static int run_study(const il_param_set *flags, char *const *words, unsigned n_w
     rc = rc == IL_OK ? il_study_run_all(&study, &run, &err) : rc;
     exit_code = rc == IL_OK ? il_study_run_verdict(&run) : IL_EXIT_USAGE;
     if (rc == IL_OK && !run.result.interrupted) {
-        rc = il_study_run_derive(&run, flags, true, &err);
+        rc = il_derive_run(run.dir, flags, &err);
     }
 out:
     if (rc != IL_OK) {

@@ -5,6 +5,7 @@
  */
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/derive.h"
 #include "cli/study_run.h"
 #include "cli/verbs.h"
 
@@ -76,7 +77,7 @@ static int run_one(il_study *study, const char *dir, const il_param_set *flags, 
     int code = il_study_run_verdict(&run);
     *exit_code = code > *exit_code ? code : *exit_code;
     *interrupted = run.result.interrupted;
-    return run.result.interrupted ? IL_OK : il_study_run_derive(&run, flags, false, err);
+    return run.result.interrupted ? IL_OK : il_derive_run(dir, flags, err);
 }
 
 static int sweep_all(const axis *a, const char *path, const char *top, const il_param_set *flags,
@@ -111,7 +112,7 @@ static int sweep_all(const axis *a, const char *path, const char *top, const il_
     if (rc == IL_OK && !plan_only && !interrupted) {
         *exit_code = n_ok == 0 ? IL_EXIT_NO_OK_ROW : *exit_code;
         bool lengths = strcmp(a->name, "gen") == 0; /* the combined tables are about these */
-        rc = n_ok > 0 && lengths ? il_study_sweep_derive(top, flags, err) : IL_OK;
+        rc = n_ok > 0 && lengths ? il_derive_sweep(top, flags, err) : IL_OK;
     }
     return rc;
 }

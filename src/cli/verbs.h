@@ -10,15 +10,15 @@
 /* A row per verb, in the order of the help text. */
 #define IL_VERB_MAP(X)                                                                             \
     X(il_verb_doctor)                                                                              \
+    X(il_verb_bench)                                                                               \
     X(il_verb_run)                                                                                 \
     X(il_verb_sweep)                                                                               \
-    X(il_verb_bench)                                                                               \
+    X(il_verb_analyze)                                                                             \
     X(il_verb_report)                                                                              \
     X(il_verb_model_make)                                                                          \
     X(il_verb_model_list)                                                                          \
     X(il_verb_model_inspect)                                                                       \
-    X(il_verb_model_logits)                                                                        \
-    X(il_verb_analyze)
+    X(il_verb_model_logits)
 
 #define IL_VERB_DECLARE(symbol) extern const il_verb symbol;
 IL_VERB_MAP(IL_VERB_DECLARE)

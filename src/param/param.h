@@ -54,8 +54,8 @@ typedef enum il_param_type {
 #define IL_SCOPE_ANY_VERB      0x80000000u /* --help, --quiet … */
 
 typedef struct il_param {
-    const char *name;       /* study-file key; the flag is --name with '_' as '-' */
-    char letter;            /* short option, 0 for none */
+    const char *name; /* study-file key; the flag is --name with '_' as '-' */
+    char letter;      /* short option, 0 for none */
     il_param_type type;
     uint32_t scopes;        /* OR of IL_SCOPE_ */
     double min, max;        /* numbers and list elements; 0, 0 = no limits */
@@ -72,8 +72,12 @@ typedef enum il_param_id {
     IL_P_COUNT
 } il_param_id;
 
-typedef enum il_origin { IL_ORIGIN_UNSET, IL_ORIGIN_DEFAULT, IL_ORIGIN_FILE, IL_ORIGIN_FLAG }
-    il_origin;
+typedef enum il_origin {
+    IL_ORIGIN_UNSET,
+    IL_ORIGIN_DEFAULT,
+    IL_ORIGIN_FILE,
+    IL_ORIGIN_FLAG
+} il_origin;
 
 typedef struct il_param_value {
     il_origin origin;

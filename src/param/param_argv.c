@@ -132,10 +132,9 @@ static void help_row(const il_param *row, il_buf *out)
     enum { LEFT = 28 };
     char left[160];
     char spelled[96];
-    (void)snprintf(spelled, sizeof spelled, "%s%s", row->fallback && row->type == IL_PARAM_FLAG &&
-                                                            row->fallback[0] == 't'
-                                                        ? "no-"
-                                                        : "",
+    (void)snprintf(spelled, sizeof spelled, "%s%s",
+                   row->fallback && row->type == IL_PARAM_FLAG && row->fallback[0] == 't' ? "no-"
+                                                                                          : "",
                    row->name);
     for (char *p = spelled; *p; p++) {
         *p = *p == '_' ? '-' : *p;

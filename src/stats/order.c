@@ -72,7 +72,8 @@ double il_quantile_sorted(const double *sorted, size_t n, double q)
     return sorted[i] + (h - (double)i) * (sorted[i + 1] - sorted[i]);
 }
 
-/* Puts the k-th smallest at k with nothing larger before it (Hoare's selection, middle of three). */
+/* Puts the k-th smallest at k with nothing larger before it (Hoare's selection, middle of three).
+ */
 static void select_kth(double *v, size_t n, size_t k)
 {
     size_t low = 0;

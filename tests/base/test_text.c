@@ -7,8 +7,8 @@ static void integers_are_strict(void **state)
 {
     (void)state;
     int64_t x = -1;
-    const char *const refused[] = {"",   "-",    "064", "1e2", "64abc", "+5",
-                                   " 5", "5 ",   "0x5", "1.0", "--1",   "maybe"};
+    const char *const refused[] = {"",   "-",  "064", "1e2", "64abc", "+5",
+                                   " 5", "5 ", "0x5", "1.0", "--1",   "maybe"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         assert_int_equal(il_text_to_i64(refused[i], &x), IL_E_PARSE);
     }

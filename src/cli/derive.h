@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * From a run directory's journal to its tables, plots and report: the steps that run, sweep,
+ * analyze and report share.
+ */
+#ifndef IL_CLI_DERIVE_H
+#define IL_CLI_DERIVE_H
+
+#include "analysis/analysis.h"
+#include "param/param.h"
+
+#include <stdio.h>
+
+/* metrics.csv and analysis/ of the run directory, by the flags that are set (include_warmup,
+ * bootstrap, seed). Errors as il_analysis_run. */
+int il_derive_tables(const char *run_dir, const il_param_set *flags, il_analysis_summary *out,
+                     il_error *err);
+
+/* Plots where gnuplot is here. A gnuplot that fails costs the pictures, not the run: the error is
+ * logged and IL_OK returned. */
+int il_derive_plots(const char *run_dir, il_error *err);
+
+/* report.md, and the summary on `to`. Call after il_derive_plots. */
+int il_derive_report(const char *run_dir, FILE *to, il_error *err);
+
+/* Everything after the journal: tables, then (ok rows and flags permitting) plots, report and the
+ * summary on stdout; with --json the summary by model is stdout's one JSON document instead. */
+int il_derive_run(const char *run_dir, const il_param_set *flags, il_error *err);
+
+/* The combined tables and plot of a sweep directory. */
+int il_derive_sweep(const char *sweep_dir, const il_param_set *flags, il_error *err);
+
+/* A CSV file as a JSON array of objects, numbers as numbers, empty fields as null. The caller owns
+ * *out, also after a failure. */
+int il_derive_csv_json(const char *path, json_t **out, il_error *err);
+
+#endif
