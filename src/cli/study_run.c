@@ -88,7 +88,6 @@ static void say_spoilers(void)
 
 typedef struct making {
     const char *name;
-    bool tty;
 } making;
 
 static void show_making(const char *name, uint64_t done, uint64_t total, void *user)

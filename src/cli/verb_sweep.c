@@ -111,7 +111,8 @@ static int sweep_all(const axis *a, const char *path, const char *top, const il_
     }
     if (rc == IL_OK && !plan_only && !interrupted) {
         *exit_code = n_ok == 0 ? IL_EXIT_NO_OK_ROW : *exit_code;
-        rc = n_ok > 0 ? il_derive_sweep(top, flags, err) : IL_OK;
+        bool lengths = strcmp(a->name, "gen") == 0; /* the combined tables are about these */
+        rc = n_ok > 0 && lengths ? il_derive_sweep(top, flags, err) : IL_OK;
     }
     return rc;
 }
