@@ -31,6 +31,10 @@ int il_exit_from_code(int code)
     case IL_E_INVALID:
     case IL_E_NOT_FOUND:
     case IL_E_RANGE:
+    case IL_E_EXISTS:
+    case IL_E_ACCESS:
+    case IL_E_UNSUPPORTED:
+    case IL_E_BUSY:
         return IL_EXIT_USAGE;
     case IL_E_DAMAGED:
         return IL_EXIT_DAMAGED;

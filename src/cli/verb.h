@@ -29,8 +29,9 @@ typedef struct il_verb {
     int (*run)(const il_param_set *flags, char *const *words, unsigned n_words);
 } il_verb;
 
-/* Maps a failed call's code to an exit code: USAGE, PARSE, INVALID, NOT_FOUND, RANGE → 1,
- * DAMAGED → 4, everything else → 2. Prints nothing. */
+/* Maps a failed call's code to an exit code: what the caller asked for cannot be done as asked
+ * (USAGE, PARSE, INVALID, NOT_FOUND, RANGE, EXISTS, ACCESS, UNSUPPORTED, BUSY) → 1, DAMAGED → 4,
+ * everything else → 2. Prints nothing. */
 int il_exit_from_code(int code);
 
 #endif

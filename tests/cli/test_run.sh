@@ -63,7 +63,7 @@ check '[ ! -e runs ]'
 # a run; its directory is refused the second time; a resume has nothing to do
 expect 0 '4 calls ok' "$bin" run noop.yaml --out-dir r1 --no-analysis
 check '[ -s r1/manifest.json ] && [ "$(wc -l <r1/journal.jsonl)" -eq 6 ]'
-expect 2 'not empty' "$bin" run noop.yaml --out-dir r1
+expect 1 'not empty' "$bin" run noop.yaml --out-dir r1
 expect 0 '4 calls ok' "$bin" run noop.yaml --out-dir r1 --resume --no-analysis
 expect 1 'begun with another study' "$bin" run noop.yaml --out-dir r1 --resume --seed 7
 sed -i '3s/"ok"/"OK"/' r1/journal.jsonl
@@ -85,7 +85,7 @@ else
 fi
 if [ "$(id -u)" -ne 0 ]; then
     mkdir locked && chmod 555 locked
-    expect 2 'ermission denied' "$bin" run noop.yaml --out-dir locked/run
+    expect 1 'ermission denied' "$bin" run noop.yaml --out-dir locked/run
 else
     echo "skipped: no permission (root may write everywhere)"
 fi
@@ -121,7 +121,7 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 # Meanwhile a second writer is turned away.
-expect 2 'another inferlaw is writing' "$bin" run long.yaml --out-dir r4 --resume
+expect 1 'another inferlaw is writing' "$bin" run long.yaml --out-dir r4 --resume
 kill -INT $pid
 wait $pid
 check "[ $? -eq 2 ]"

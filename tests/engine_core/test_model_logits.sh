@@ -38,7 +38,7 @@ expect 1 "id outside" "$inferlaw" model logits "$dir/m" --ids 1,50 --out "$dir/c
 grep -q "vocabulary of 50" "$dir/stderr" || fail "the complaint does not name the vocabulary"
 expect 1 "context" "$inferlaw" model logits "$dir/m" --ids 1,2 --steps 15 --out "$dir/c"
 grep -q "16 positions" "$dir/stderr" || fail "the complaint does not name the positions"
-expect 2 "dtype" "$inferlaw" model logits "$dir/m" --ids 1 --dtype fp16 --out "$dir/c"
+expect 1 "dtype" "$inferlaw" model logits "$dir/m" --ids 1 --dtype fp16 --out "$dir/c"
 expect 1 "no directory for the output" \
     "$inferlaw" model logits "$dir/m" --ids 1 --out "$dir/none/c"
 [ -e "$dir/c" ] && fail "a failed call left its file"
