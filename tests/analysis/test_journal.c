@@ -200,6 +200,24 @@ static void noise_floor_is_paired_by_block(void **state)
     table_free(&t);
 }
 
+/* 1 GB/s against 400 bytes in 8 ms, and against 100 bytes in a prefill of 9 ms. */
+static void shares_are_of_the_block_s_ceiling(void **state)
+{
+    (void)state;
+    table t;
+    table_load(in_run("analysis/efficiency.csv"), &t);
+    assert_int_equal(t.n_rows, 2);
+    assert_string_equal(table_at(&t, 0, "mode"), "kv_decode");
+    check_near(atof(table_at(&t, 0, "floor_ms")), 400 / 1e6, 1e-12);
+    check_near(atof(table_at(&t, 0, "share_of_floor")), 400 / 1e6 / 8, 1e-12);
+    check_near(atof(table_at(&t, 1, "share_of_floor")), 100 / 1e6 / 9, 1e-12);
+    assert_string_equal(table_at(&t, 0, "bound_by"), "memory");
+    assert_string_equal(table_at(&t, 0, "mfu"), "");
+    assert_string_equal(table_at(&t, 0, "ci_low"), ""); /* one block */
+    assert_string_equal(table_at(&t, 0, "launch_ms"), "");
+    table_free(&t);
+}
+
 static void damage_in_the_middle_is_refused(void **state)
 {
     (void)state;
@@ -271,6 +289,7 @@ int main(void)
         cmocka_unit_test(metrics_are_three_rows_a_planned_call),
         cmocka_unit_test(json_rows_say_the_same),
         cmocka_unit_test(noise_floor_is_paired_by_block),
+        cmocka_unit_test(shares_are_of_the_block_s_ceiling),
         cmocka_unit_test(damage_in_the_middle_is_refused),
         cmocka_unit_test(sweep_tables_are_combined),
     };
