@@ -14,6 +14,7 @@ void il_run_facts_free(il_run_facts *facts)
     free(facts->closures);
     free(facts->aas);
     free(facts->sentinels);
+    free(facts->ceilings);
     free(facts->calls);
     *facts = (il_run_facts){0};
 }

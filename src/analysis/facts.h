@@ -13,8 +13,10 @@
 
 typedef struct il_plan_cell {
     char *backend, *model, *scenario; /* owned */
+    char dtype[8];                    /* of the backend, "" unknown */
     double batch_size;
     int64_t gen_tokens;
+    double bytes_per_step, flops_prefill, flops_decode_step; /* NaN unknown */
 } il_plan_cell;
 
 typedef struct il_closure {
@@ -32,6 +34,14 @@ typedef struct il_sentinel {
     double at_unix, gemm_ms, read_ms;
 } il_sentinel;
 
+typedef struct il_ceiling {
+    uint32_t block;
+    bool is_read;             /* GB/s of a read of working_set_bytes; else GFLOP/s of dtype */
+    double working_set_bytes; /* NaN for a multiply-add peak */
+    char dtype[8];
+    double median;
+} il_ceiling;
+
 /* Block-wise end-to-end times of ok measured calls, for the closure ratio. */
 typedef struct il_block_call {
     uint32_t cell, block;
@@ -47,6 +57,8 @@ typedef struct il_run_facts {
     size_t n_aas;
     il_sentinel *sentinels;
     size_t n_sentinels;
+    il_ceiling *ceilings;
+    size_t n_ceilings;
     il_block_call *calls;
     size_t n_calls;
 } il_run_facts;

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "stats/order.h"
 #include "study/journal.h"
 
 #include <math.h>
@@ -248,6 +249,41 @@ static int add_sentinel(load *l, const json_t *line, il_error *err)
     return rc;
 }
 
+static void copy_short(char out[8], const char *text)
+{
+    size_t n = text ? strnlen(text, 7) : 0;
+    memcpy(out, text ? text : "", n);
+    out[n] = '\0';
+}
+
+static int add_ceiling(load *l, const json_t *line, il_error *err)
+{
+    il_run_facts *f = l->facts;
+    const json_t *samples = json_object_get(line, "samples");
+    const char *what = text_of(line, "what");
+    il_ceiling c = {.is_read = what && strcmp(what, "read_gbps") == 0,
+                    .working_set_bytes = number(line, "working_set_bytes")};
+    double values[64];
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(samples) && n < 64; i++) {
+        const json_t *sample = json_array_get(samples, i);
+        if (json_is_number(sample) && json_number_value(sample) > 0) {
+            values[n++] = json_number_value(sample);
+        }
+    }
+    copy_short(c.dtype, text_of(line, "dtype"));
+    c.median = il_median(values, n);
+    if (n == 0 || (!c.is_read && (!what || strcmp(what, "fma_gflops") != 0)) ||
+        !small_index(line, "block", UINT32_MAX, &c.block)) {
+        return IL_OK;
+    }
+    int rc = grow((void **)&f->ceilings, &l->journal->cap_ceilings, f->n_ceilings, sizeof c, err);
+    if (rc == IL_OK) {
+        f->ceilings[f->n_ceilings++] = c;
+    }
+    return rc;
+}
+
 static int visit(json_t *line, uint64_t at, void *user, il_error *err)
 {
     load *l = user;
@@ -273,6 +309,9 @@ static int visit(json_t *line, uint64_t at, void *user, il_error *err)
     if (strcmp(kind, "sentinel") == 0) {
         return add_sentinel(l, line, err);
     }
+    if (strcmp(kind, "ceiling") == 0) {
+        return add_ceiling(l, line, err);
+    }
     return IL_OK; /* kinds the tables do not need, and those of later versions */
 }
 
@@ -280,6 +319,20 @@ static char *copy_text(const json_t *object, const char *key)
 {
     const char *text = text_of(object, key);
     return strdup(text ? text : "");
+}
+
+static const char *dtype_of(const json_t *plan, const char *backend)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach(json_object_get(plan, "backends"), i, item)
+    {
+        const char *name = text_of(item, "name");
+        if (backend && name && strcmp(name, backend) == 0) {
+            return text_of(item, "dtype");
+        }
+    }
+    return NULL;
 }
 
 /* The cells of the plan and the end-to-end times of its ok measured calls. */
@@ -296,9 +349,15 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
         const json_t *cell = json_array_get(cells, i);
         il_plan_cell *out = &f->cells[f->n_cells++];
         double gen_tokens = number(cell, "gen_tokens");
-        *out = (il_plan_cell){copy_text(cell, "backend"), copy_text(cell, "model"),
-                              copy_text(cell, "scenario"), number(cell, "batch_size"),
-                              isnan(gen_tokens) ? 0 : (int64_t)gen_tokens};
+        *out = (il_plan_cell){.backend = copy_text(cell, "backend"),
+                              .model = copy_text(cell, "model"),
+                              .scenario = copy_text(cell, "scenario"),
+                              .batch_size = number(cell, "batch_size"),
+                              .gen_tokens = isnan(gen_tokens) ? 0 : (int64_t)gen_tokens,
+                              .bytes_per_step = number(cell, "bytes_per_step"),
+                              .flops_prefill = number(cell, "flops_prefill"),
+                              .flops_decode_step = number(cell, "flops_decode_step")};
+        copy_short(out->dtype, dtype_of(j->plan, text_of(cell, "backend")));
         if (!out->backend || !out->model || !out->scenario) {
             return il_fail(err, IL_E_NOMEM, "no memory for the plan");
         }

@@ -42,7 +42,7 @@ typedef struct il__journal {
     int64_t n_calls, blocks, warmups, repetitions;
     il_vector calls; /* il__call, by call_idx */
     const char *scratch_dir;
-    size_t cap_closures, cap_aas, cap_sentinels, cap_block_calls;
+    size_t cap_closures, cap_aas, cap_sentinels, cap_ceilings;
     const char *last_texts[6]; /* of the previous line, shared when equal */
 } il__journal;
 

@@ -98,6 +98,16 @@ static size_t intersect(il__replicate *common, size_t n_common, const il__replic
     return kept;
 }
 
+static size_t count_flagged(const il__run *run, const il_cell *cell)
+{
+    const double *flagged = il_rows_values(run->rows, IL_Q_flagged);
+    size_t n = 0;
+    for (size_t i = cell->first; flagged && i < cell->first + cell->n_measured; i++) {
+        n += flagged[i] == 1;
+    }
+    return n;
+}
+
 static int add_model(const il__run *run, const il__aggregates *all, const il__aggregate *item,
                      work *w, il__law_data *out, il_error *err)
 {
@@ -122,7 +132,7 @@ static int add_model(const il__run *run, const il__aggregates *all, const il__ag
         } else {
             n_common = intersect(w->common, n_common, w->replicates, n);
         }
-        out->n_flagged += cell->n_flagged;
+        out->n_flagged += count_flagged(run, cell);
     }
     double n_scenarios = (double)item->n;
     model.y /= n_scenarios;

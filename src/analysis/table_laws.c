@@ -18,6 +18,8 @@ static const char *const law_columns[] = {
 static const char *const loo_columns[] = {
     "backend",  "batch_size", "mode",         "x",        "form",           "term",
     "left_out", "estimate",   "estimate_all", "leverage", "cooks_distance", "decisive"};
+/* Below seven models resamples often hold two models alone; there the t interval stands. */
+enum { LEAST_TO_RESAMPLE = 7 };
 static const char *const term_names[] = {"intercept", "slope"};
 
 /* One law: the models whose x is known. */
@@ -119,7 +121,7 @@ static int fit(const il__run *run, law *l, il_error *err)
     l->ci_method = l->n >= 3 ? "t" : "";
     l->boot.intercept = (il_interval){0, l->loo.ci_low[0], l->loo.ci_high[0]};
     l->boot.slope = (il_interval){0, l->loo.ci_low[1], l->loo.ci_high[1]};
-    if (l->n >= l->judgement.n_needed) {
+    if (l->n >= LEAST_TO_RESAMPLE) {
         l->ci_method = "nested_bootstrap";
         rc = resample(run, l, err);
     }
@@ -187,7 +189,10 @@ static void say_why(const law *l, il_buf *out)
             break;
         }
     }
-    if (l->data->n_flagged > 0 && !isnan(l->slope_unflagged)) {
+    if (l->data->n_flagged > 0 && isnan(l->slope_unflagged)) {
+        (void)il_buf_printf(out, "; %zu rows carry flags, and too few models are left without them",
+                            l->data->n_flagged);
+    } else if (l->data->n_flagged > 0) {
         (void)il_buf_printf(out, "; without the %zu flagged rows the slope is %.3f",
                             l->data->n_flagged, l->slope_unflagged);
     }

@@ -12,10 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const columns[] = {
-    "backend",      "mode",           "cell",           "n_blocks", "aa_ratio",
-    "ci_low",       "ci_high",        "mde_percent",    "closure",  "drift_percent_per_hour",
-    "flagged_rows", "closure_ci_low", "closure_ci_high"};
+static const char *const columns[] = {"backend",
+                                      "mode",
+                                      "cell",
+                                      "n_blocks",
+                                      "aa_ratio",
+                                      "ci_low",
+                                      "ci_high",
+                                      "mde_percent",
+                                      "closure",
+                                      "drift_percent_per_hour",
+                                      "flagged_rows",
+                                      "closure_ci_low",
+                                      "closure_ci_high",
+                                      "drift_ci_low",
+                                      "drift_ci_high"};
 static const char *const modes[] = {"prefill", "kv_decode", "e2e_kv"};
 enum { PREFILL, KV_DECODE, E2E_KV, N_MODES };
 
@@ -115,7 +126,7 @@ static size_t flagged_rows(const il__run *run, const il_plan_cell *plan, const c
 }
 
 static void write_row(const il__run *run, const il_plan_cell *plan, int mode, const il_ratio *aa,
-                      const il_ratio *closure, double drift_percent, il_csv_writer *out)
+                      const il_ratio *closure, const il_interval *machine, il_csv_writer *out)
 {
     char name[2048];
     (void)snprintf(name, sizeof name, "%s|%s|b%g|g%lld", plan->model, plan->scenario,
@@ -129,10 +140,14 @@ static void write_row(const il__run *run, const il_plan_cell *plan, int mode, co
     il_csv_f64(out, aa->ratio.high);
     il_csv_f64(out, 100 * aa->mde);
     il_csv_f64(out, closure->ratio.estimate);
-    il_csv_f64(out, drift_percent);
+    /* A drift whose interval takes in none is no finding: its interval alone is shown. */
+    bool drifts = machine->low > 0 || machine->high < 0;
+    il_csv_f64(out, drifts ? machine->estimate : NAN);
     il_csv_i64(out, (int64_t)flagged_rows(run, plan, modes[mode]));
     il_csv_f64(out, closure->ratio.low);
     il_csv_f64(out, closure->ratio.high);
+    il_csv_f64(out, machine->low);
+    il_csv_f64(out, machine->high);
     il_csv_end_row(out);
 }
 
@@ -163,7 +178,7 @@ int il__write_noise(const il__run *run, il_error *err)
             rc = aa_ratio(facts, (uint32_t)c, mode, a, b, &aa, err);
             if (rc == IL_OK && (aa.n > 0 || (mode == E2E_KV && closure.n > 0))) {
                 write_row(run, &facts->cells[c], mode, &aa, mode == E2E_KV ? &closure : &none,
-                          machine.estimate, &out);
+                          &machine, &out);
             }
         }
     }

@@ -77,6 +77,7 @@ int il__write_events(const il__run *run, il_error *err);
 int il__write_architecture(const il__run *run, il_error *err);
 int il__write_laws(const il__run *run, il_error *err);
 int il__write_noise(const il__run *run, il_error *err);
+int il__write_efficiency(const il__run *run, il_error *err);
 int il__write_tails(const il__run *run, il_error *err);
 
 #define IL__COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

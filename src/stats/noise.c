@@ -45,11 +45,6 @@ int il_ratio_paired(const double *a, const double *b, size_t n, double confidenc
     return rc;
 }
 
-static double percent(double slope)
-{
-    return 100 * expm1(slope);
-}
-
 int il_drift_percent(const double *time, const double *values, size_t n, il_interval *out,
                      il_error *err)
 {
@@ -68,8 +63,7 @@ int il_drift_percent(const double *time, const double *values, size_t n, il_inte
         rc = il_theil_sen_fit(time, logs, n, &line, err);
     }
     if (rc == IL_OK) {
-        *out =
-            (il_interval){percent(line.slope), percent(line.slope_low), percent(line.slope_high)};
+        *out = (il_interval){100 * line.slope, 100 * line.slope_low, 100 * line.slope_high};
     }
     free(logs);
     return rc;

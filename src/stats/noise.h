@@ -23,7 +23,7 @@ int il_ratio_paired(const double *a, const double *b, size_t n, double confidenc
 int il_ratio_of(const double *ratios, size_t n, double confidence, il_ratio *out, il_error *err);
 
 /* Drift of positive values over time by Theil–Sen on ln v: percent per unit of time, with Sen's
- * 95 % interval. */
+ * 95 % interval. The rate is not compounded: minutes of data say nothing of an hour's growth. */
 int il_drift_percent(const double *time, const double *values, size_t n, il_interval *out,
                      il_error *err);
 

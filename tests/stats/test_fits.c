@@ -268,7 +268,7 @@ static void ratios_and_drift(void **state)
     double time[10], value[10];
     for (int i = 0; i < 10; i++) {
         time[i] = 0.1 * i;
-        value[i] = 5 * pow(1.03, time[i]);
+        value[i] = 5 * exp(0.03 * time[i]);
     }
     value[4] = 50; /* one outlier does not move it */
     il_interval drift;
