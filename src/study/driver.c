@@ -171,6 +171,7 @@ static void new_run_id(il__driver *d)
     char utc[32];
     struct tm tm;
     time_t now = time(NULL);
+    d->history.started_at_unix = il_clock_unix_s();
     (void)gmtime_r(&now, &tm);
     (void)strftime(utc, sizeof utc, "%Y%m%dT%H%M%SZ", &tm);
     (void)snprintf(d->history.run_id, sizeof d->history.run_id, "%s-%.8s-%04x", utc,

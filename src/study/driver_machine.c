@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CEILING_SAMPLES = 5, MOST_WORKING_SETS = 8, PILOT_SAMPLES = 30 };
+enum { CEILING_SAMPLES = 5, MOST_WORKING_SETS = 32, MOST_PEAKS = 16, PILOT_SAMPLES = 30 };
 
 /* Beyond this a larger buffer reads no slower, and filling it takes longer than reading. */
 #define MOST_WORKING_SET_BYTES (UINT64_C(512) << 20)
@@ -67,9 +67,23 @@ typedef struct wanted {
     uint64_t sizes[MOST_WORKING_SETS]; /* ascending insertion not needed: a set */
     uint32_t threads[MOST_WORKING_SETS];
     uint32_t n;
-    bool fma[IL_DTYPE_COUNT];
-    uint32_t fma_threads;
+    il_dtype peak_dtypes[MOST_PEAKS]; /* a peak is of a dtype on as many threads as its cell has */
+    uint32_t peak_threads[MOST_PEAKS];
+    uint32_t n_peaks;
 } wanted;
+
+static void want_peak(wanted *w, il_dtype dtype, uint32_t threads)
+{
+    for (uint32_t i = 0; i < w->n_peaks; i++) {
+        if (w->peak_dtypes[i] == dtype && w->peak_threads[i] == threads) {
+            return;
+        }
+    }
+    if (w->n_peaks < MOST_PEAKS) {
+        w->peak_dtypes[w->n_peaks] = dtype;
+        w->peak_threads[w->n_peaks++] = threads;
+    }
+}
 
 /* Sizes within a quarter of one another share a ceiling. */
 static void want(wanted *w, uint64_t bytes, uint32_t threads)
@@ -104,9 +118,9 @@ static void collect(const il__driver *d, wanted *w)
         (void)il_dtype_parse(il_param_text(set, IL_P_DTYPE), &dtype);
         uint32_t threads = (uint32_t)il_param_i64(set, IL_P_THREADS);
         threads = threads ? threads : d->machine.n_cores_allowed;
-        want(w, m->counts.read_per_step * il_dtype_bytes(dtype), threads ? threads : 1);
-        w->fma[dtype] = true;
-        w->fma_threads = threads ? threads : 1;
+        threads = threads ? threads : 1;
+        want(w, m->counts.read_per_step * il_dtype_bytes(dtype), threads);
+        want_peak(w, dtype, threads);
     }
 }
 
@@ -122,14 +136,12 @@ static int write_ceilings(il__driver *d, uint32_t block, il_error *err)
             rc = write_ceiling(d, block, "read_gbps", NULL, w.threads[i], w.sizes[i], samples, err);
         }
     }
-    for (int t = 0; rc == IL_OK && t < IL_DTYPE_COUNT; t++) {
-        if (!w.fma[t]) {
-            continue;
-        }
-        rc = il_ceiling_fma_gflops((il_dtype)t, w.fma_threads, CEILING_SAMPLES, samples, err);
+    for (uint32_t i = 0; rc == IL_OK && i < w.n_peaks; i++) {
+        rc = il_ceiling_fma_gflops(w.peak_dtypes[i], w.peak_threads[i], CEILING_SAMPLES, samples,
+                                   err);
         if (rc == IL_OK) {
-            rc = write_ceiling(d, block, "fma_gflops", il_dtype_name((il_dtype)t), w.fma_threads, 0,
-                               samples, err);
+            rc = write_ceiling(d, block, "fma_gflops", il_dtype_name(w.peak_dtypes[i]),
+                               w.peak_threads[i], 0, samples, err);
         }
     }
     d->history.ceilings[block] = true;
@@ -177,7 +189,8 @@ static double student_975(double v)
 double il__driver_pilot_percent(il__driver *d)
 {
     double gemm[PILOT_SAMPLES], read[PILOT_SAMPLES];
-    if (!d->plan->sentinel || open_sentinel(d, NULL) != IL_OK) {
+    /* One block leaves no difference of blocks, so no interval that an effect could exceed. */
+    if (!d->plan->sentinel || d->plan->blocks < 2 || open_sentinel(d, NULL) != IL_OK) {
         return (double)NAN;
     }
     for (uint32_t i = 0; i < PILOT_SAMPLES; i++) {

@@ -28,7 +28,7 @@ typedef struct il_history {
     uint32_t *pair_cell;    /* [n_pairs] as journalled, UINT32_MAX where not */
     uint32_t n_pairs;       /* the most a block can have */
     json_t *plan_line;      /* the last one, NULL in a new run */
-    double started_at_unix; /* of the first line, 0 in a new run */
+    double started_at_unix; /* of the run: when it was begun, or of its first line on a resume */
     char run_id[64];
     il_journal_info info;
 } il_history;

@@ -170,14 +170,13 @@ static int set_run_keys(const il__driver *d, json_t *m, bool finished)
 {
     const il_study *s = d->plan->study;
     const il_plan *p = d->plan;
-    double started = d->history.started_at_unix;
     json_t *keys = json_pack(
         "{s:i,s:s,s:s,s:o,s:s?,s:s,s:s,s:o,s:s,s:s,s:o,s:f,s:o,s:I,s:I,s:I,s:I,s:I}", "format", 1,
         "run_id", d->history.run_id, "run_name", s->run_name, "argv", argv_json(d->options),
         "config_path", s->path[0] ? s->path : NULL, "config_sha256", s->config_sha256,
         "study_sha256", p->study_sha256, "git_head", git_head(), "source_hash", il_source_hash(),
         "version", il_version_text(), "platform", platform_json(), "started_at_unix",
-        started > 0 ? started : il_clock_unix_s(), "finished_at_unix",
+        d->history.started_at_unix, "finished_at_unix",
         finished ? json_real(il_clock_unix_s()) : json_null(), "seed",
         (json_int_t)il_param_i64(&s->top, IL_P_SEED), "repetitions", (json_int_t)p->repetitions,
         "warmup_repetitions", (json_int_t)p->warmups, "blocks", (json_int_t)p->blocks, "gen_tokens",

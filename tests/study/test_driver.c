@@ -266,6 +266,10 @@ static void test_complete(void **state)
     json_t *m = json_load_file(manifest, 0, NULL);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(m, "results"), "ok")), 216);
     assert_int_equal(json_integer_value(json_object_get(m, "records_expected")), 216);
+    double started = json_number_value(json_object_get(m, "started_at_unix"));
+    double finished = json_number_value(json_object_get(m, "finished_at_unix"));
+    assert_true(started > 0 && started < finished);
+    assert_true(finished - started >= 0.5 * r.elapsed_s);
     json_decref(m);
     /* Nothing is left to do: a resume adds no line. */
     unsigned n_lines = t.n_lines;
