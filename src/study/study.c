@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "os/paths.h"
 #include "study/order.h"
 
 #include <math.h>
@@ -118,6 +119,21 @@ static const char *directory_of(il_arena *arena, const char *path)
     return il_arena_strndup(arena, path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+/* A study file that is not below the working directory may be one of the program's own: found under
+ * its name ("configs/quick.yaml") or its bare one ("quick"). */
+static const char *locate(il_arena *arena, const char *path)
+{
+    char found[4096], own[4096];
+    if (path[0] == '/' || il_path_is_file(path) ||
+        strlen(path) + sizeof "configs/.yaml" > sizeof own) {
+        return il_arena_strdup(arena, path);
+    }
+    (void)snprintf(own, sizeof own, "configs/%s.yaml", path);
+    bool known = il_path_find_data(path, found, sizeof found, NULL) == IL_OK ||
+                 il_path_find_data(own, found, sizeof found, NULL) == IL_OK;
+    return il_arena_strdup(arena, known && il_path_is_file(found) ? found : path);
+}
+
 int il_study_load(const char *path, const il_study_options *options, il_study *out, il_error *err)
 {
     static const il_study_options none = {0};
@@ -126,7 +142,8 @@ int il_study_load(const char *path, const il_study_options *options, il_study *o
     *out = (il_study){0};
     const char *cache = getenv("INFERLAW_MODELS");
     out->cache = cache && cache[0] ? cache : "models";
-    out->path = il_arena_strdup(&out->arena, path);
+    out->path = locate(&out->arena, path);
+    path = out->path ? out->path : path;
     out->dir = directory_of(&out->arena, path);
     int rc = out->path && out->dir ? il_file_read(path, &text, err)
                                    : il_fail(err, IL_E_NOMEM, "out of memory");

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "model/make.h"
 #include "model/suite.h"
+#include "os/paths.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -178,12 +179,16 @@ int il__study_add_shapes(il_study *s, const char *origin, const il_yaml *root, i
 /* --- where models are ------------------------------------------------------------------------- */
 
 /* The first directory with a config.json: beside the study file, in the working directory, in the
- * model cache under the whole name or its last part. */
+ * model cache under the whole name or its last part, beside the program's own data. */
 static const char *find_checkpoint(il_study *s, const char *name)
 {
-    const char *dirs[] = {s->dir, ".", s->cache, s->cache};
-    const char *names[] = {name, name, name, il_path_base(name)};
-    for (size_t i = 0; i < 4; i++) {
+    char data[4096];
+    if (il_path_find_data(".", data, sizeof data, NULL) != IL_OK) {
+        (void)snprintf(data, sizeof data, "%s", s->dir);
+    }
+    const char *dirs[] = {s->dir, ".", s->cache, s->cache, data};
+    const char *names[] = {name, name, name, il_path_base(name), name};
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
         char path[4096], config[4200];
         if (il_path_join(path, sizeof path, dirs[i], names[i]) != IL_OK) {
             continue;

@@ -58,6 +58,13 @@ check '[ -z "$(ls -d runs models 2>/dev/null)" ]'
 
 # a plan writes nothing
 expect 0 '1 cells, 0 skipped' "$bin" run noop.yaml --plan
+# the program's own studies are found from any directory, by path or by name
+expect 0 '10 cells, 0 skipped' "$bin" run configs/quick.yaml --plan
+expect 0 '10 cells, 0 skipped' "$bin" run quick --plan
+for study in scaling boundary_shift_batch8 boundary_shift_gen512 gemma_family; do
+    expect 0 ' skipped' "$bin" run "$study" --plan
+done
+expect 0 'gen 128' "$bin" sweep decode_sweep --plan
 check '[ ! -e runs ]'
 
 # a run; its directory is refused the second time; a resume has nothing to do
