@@ -77,7 +77,7 @@ sed -i '3s/"ok"/"OK"/' r1/journal.jsonl
 expect 4 'r1/journal.jsonl:3' "$bin" run noop.yaml --out-dir r1 --resume
 
 # a missing model: skipped rows, and exit 3 when nothing else is there
-sed 's/noop/native/; s/name: m}/name: models\/gpt2-5m, kind: hf}/' <<<"$noop" >missing.yaml
+sed 's/noop/native/; s/name: m}/name: nowhere\/gpt2-5m, kind: hf}/' <<<"$noop" >missing.yaml
 expect 3 'inferlaw model make --suite tr121' "$bin" run missing.yaml --out-dir r2 --no-analysis
 check '[ "$(grep -c "\"status\":\"skipped\"" r2/journal.jsonl)" -eq 4 ]'
 
