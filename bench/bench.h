@@ -6,6 +6,7 @@
 #ifndef IL_BENCH_BENCH_H
 #define IL_BENCH_BENCH_H
 
+int bench_analyze(int argc, char **argv);
 int bench_kernels(int argc, char **argv);
 
 #endif

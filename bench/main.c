@@ -16,6 +16,7 @@ static const struct {
     {"kernels", "each CPU kernel against its own roofline", bench_kernels},
     {"decode", "whole-model decode against the read bandwidth", bench_decode},
     {"prefill", "whole-model prefill against the multiply-add peak", bench_prefill},
+    {"analyze", "the tables of a million rows against reading the file", bench_analyze},
 };
 
 int main(int argc, char **argv)

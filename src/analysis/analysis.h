@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * From a run directory to its tables. Reads RUN/journal.jsonl where there is one, else a foreign
- * RUN/metrics.csv; writes the tables of RUN/analysis, replacing the directory in one rename, and for a
- * journal the derived RUN/metrics.csv, runs.jsonl, resolved_model_params.csv and load_ms.csv.
+ * RUN/metrics.csv; writes the tables of RUN/analysis, replacing the directory in one rename, and
+ * for a journal the derived RUN/metrics.csv, runs.jsonl, resolved_model_params.csv and load_ms.csv.
  */
 #ifndef IL_ANALYSIS_ANALYSIS_H
 #define IL_ANALYSIS_ANALYSIS_H

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 /* id, type: T text, I integer, R real, B boolean */
+/* clang-format off */
 #define IL_COLUMN_MAP_TR121(X)                                                                     \
     X(task_idx, I) X(call_idx, I) X(sample_idx, I) X(scenario, T) X(prompt, T) X(prompt_chars, I)  \
     X(backend, T) X(backend_kind, T) X(model, T) X(model_kind, T) X(params_millions, R)            \
@@ -31,6 +32,7 @@
     X(ctx_involuntary, I) X(major_faults, I) X(minor_faults, I) X(mhz, R) X(psi_cpu_ms, R)         \
     X(load1, R)
 #define IL_COLUMN_MAP(X) IL_COLUMN_MAP_TR121(X) IL_COLUMN_MAP_OURS(X)
+/* clang-format on */
 
 typedef enum il_column_type {
     IL_COLUMN_T,

@@ -14,12 +14,13 @@
 /* Numbers of a call line, by key; NaN where null or absent. */
 #define IL__CALL_NUMBER_MAP(X)                                                                     \
     X(warmup_idx)                                                                                  \
-    X(rep) X(started_at_unix) X(batch_size) X(seq_len) X(prompt_tokens) X(prompt_tokens_raw)       \
+    X(rep)                                                                                         \
+    X(started_at_unix) X(batch_size) X(seq_len) X(prompt_tokens) X(prompt_tokens_raw)              \
         X(gen_tokens_raw) X(decode_steps) X(load_ms)
 #define IL__STATE_NUMBER_MAP(X)                                                                    \
     X(steal_ms)                                                                                    \
-    X(busy_other_ms) X(ctx_involuntary) X(major_faults) X(minor_faults) X(mhz) X(psi_cpu_ms)       \
-        X(load1)
+    X(busy_other_ms)                                                                               \
+    X(ctx_involuntary) X(major_faults) X(minor_faults) X(mhz) X(psi_cpu_ms) X(load1)
 
 typedef struct il__call {
     uint8_t seen; /* 0: no line yet */
@@ -32,8 +33,7 @@ typedef struct il__call {
     IL__CALL_NUMBER_MAP(FIELD)
     IL__STATE_NUMBER_MAP(FIELD)
 #undef FIELD
-        const char *status,
-        *reason, *message, *flags, *hint, *done_reason; /* "" when absent */
+    const char *status, *reason, *message, *flags, *hint, *done_reason; /* "" when absent */
 } il__call;
 
 typedef struct il__journal {

@@ -20,11 +20,11 @@
 #define IL_QUANTITY_MAP(X)                                                                         \
     X(latency)                                                                                     \
     X(tokens_per_s)                                                                                \
-    X(tokens_total) X(prompt_tokens) X(prompt_tokens_raw) X(gen_tokens) X(gen_tokens_raw)          \
-        X(gen_tokens_target) X(cuda_event) X(gpu_peak) X(ollama_load) X(params_config)             \
-            X(params_measured) X(prefill_ms) X(kv_decode_ms) X(kv_decode_equiv) X(done_reason)     \
-                X(tokens_per_s_compute) X(tokens_total_compute) X(prompt_tokens_compute)           \
-                    X(replicate) X(flagged)
+    X(tokens_total)                                                                                \
+    X(prompt_tokens) X(prompt_tokens_raw) X(gen_tokens) X(gen_tokens_raw) X(gen_tokens_target)     \
+        X(cuda_event) X(gpu_peak) X(ollama_load) X(params_config) X(params_measured) X(prefill_ms) \
+            X(kv_decode_ms) X(kv_decode_equiv) X(done_reason) X(tokens_per_s_compute)              \
+                X(tokens_total_compute) X(prompt_tokens_compute) X(replicate) X(flagged)
 
 typedef enum il_quantity {
 #define IL_QUANTITY_ENUM(name) IL_Q_##name,

@@ -262,7 +262,7 @@ static il__call blank_call(void)
     IL__CALL_NUMBER_MAP(BLANK)
     IL__STATE_NUMBER_MAP(BLANK)
 #undef BLANK
-        return blank;
+    return blank;
 }
 
 static int emit_call(sink *out, const plan_cell *p, const il__call *call, il_metric_row *row,

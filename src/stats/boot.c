@@ -7,6 +7,7 @@
 #include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const il_interval no_interval = {NAN, NAN, NAN};
 
@@ -134,15 +135,52 @@ out:
     return rc;
 }
 
-/* Draws the block medians of model m anew and returns their median with the inside variance added.
- * scratch holds as many as the largest model has blocks. */
-static double draw_model(const il_nested *data, size_t m, il_stream *stream, double *scratch)
+/* Gamma of shape a ≥ 1 and scale 1 (Marsaglia & Tsang 2000). */
+static double draw_gamma(il_stream *stream, double a)
+{
+    double d = a - 1.0 / 3.0;
+    double c = 1 / sqrt(9 * d);
+    for (;;) {
+        double z = il_stream_normal(stream);
+        double v = 1 + c * z;
+        if (v <= 0) {
+            continue;
+        }
+        v = v * v * v;
+        if (log(1 - il_stream_uniform(stream)) < 0.5 * z * z + d - d * v + d * log(v)) {
+            return d * v;
+        }
+    }
+}
+
+static double at_fraction(const double *sorted, size_t n, double u)
+{
+    size_t i = (size_t)(u * (double)n);
+    return sorted[i < n ? i : n - 1];
+}
+
+/* The median of n draws with replacement from n sorted values, without making them: the draws are
+ * uniforms on [0, 1) read off the sorted values, the k-th smallest of n uniforms is Beta(k, n + 1 −
+ * k), and the next one above it the least of the n − k that are left in the rest. */
+static double draw_median(const double *sorted, size_t n, il_stream *stream)
+{
+    size_t k = (n + 1) / 2;
+    double g = draw_gamma(stream, (double)k);
+    double low = g / (g + draw_gamma(stream, (double)(n + 1 - k)));
+    if (n % 2 == 1) {
+        return at_fraction(sorted, n, low);
+    }
+    double least = 1 - pow(1 - il_stream_uniform(stream), 1 / (double)(n - k));
+    double high = low + (1 - low) * least;
+    return (at_fraction(sorted, n, low) + at_fraction(sorted, n, high)) / 2;
+}
+
+/* A resampled value of model m, with the variance from inside the blocks added. */
+static double draw_model(const il_nested *data, const double *sorted, size_t m, il_stream *stream)
 {
     size_t count = data->first[m + 1] - data->first[m];
-    for (size_t b = 0; b < count; b++) {
-        scratch[b] = data->values[data->first[m] + il_stream_below(stream, (uint32_t)count)];
-    }
-    double value = il_median(scratch, count);
+    double value =
+        count == 1 ? sorted[data->first[m]] : draw_median(sorted + data->first[m], count, stream);
     double inside = data->inside_var ? data->inside_var[m] : 0;
     if (inside > 0) {
         value += il_stream_normal(stream) * sqrt(inside / (double)count);
@@ -158,26 +196,26 @@ int il_boot_line_nested(const il_nested *data, size_t n_resamples, il_stream *st
     if (n < 4) {
         return il_fail(err, IL_E_TOO_FEW, "%zu models are too few to resample, 4 would do", n);
     }
-    size_t most = 1;
     for (size_t m = 0; m < n; m++) {
-        size_t count = data->first[m + 1] - data->first[m];
-        if (count == 0) {
+        if (data->first[m + 1] <= data->first[m]) {
             return il_fail(err, IL_E_INVALID, "a model without a block median");
         }
-        most = count > most ? count : most;
     }
     int rc = IL_OK;
     il_line line;
     double *rows = doubles(n, 2);
-    double *scratch = doubles(most, 1);
+    double *sorted = calloc(data->first[n], sizeof *sorted);
     double *results = doubles(n_resamples, 2);
-    if (!rows || !scratch || !results || n > UINT32_MAX || most > UINT32_MAX) {
+    if (!rows || !sorted || !results || n > UINT32_MAX) {
         rc = il_fail(err, IL_E_NOMEM, "no memory for %zu resamples", n_resamples);
         goto out;
     }
     for (size_t m = 0; m < n; m++) {
         rows[m] = data->x[m];
-        rows[n + m] = il_median(data->values + data->first[m], data->first[m + 1] - data->first[m]);
+        size_t count = data->first[m + 1] - data->first[m];
+        memcpy(sorted + data->first[m], data->values + data->first[m], count * sizeof *sorted);
+        il_sort(sorted + data->first[m], count);
+        rows[n + m] = il_quantile_sorted(sorted + data->first[m], count, 0.5);
     }
     if (il_line_fit(rows, rows + n, n, &line) != IL_OK) {
         rc = il_fail(err, IL_E_TOO_FEW, "a line needs two different x");
@@ -189,7 +227,7 @@ int il_boot_line_nested(const il_nested *data, size_t n_resamples, il_stream *st
         for (size_t i = 0; i < n; i++) {
             size_t m = il_stream_below(stream, (uint32_t)n);
             rows[i] = data->x[m];
-            rows[n + i] = draw_model(data, m, stream, scratch);
+            rows[n + i] = draw_model(data, sorted, m, stream);
         }
         if (il_line_fit(rows, rows + n, n, &line) == IL_OK) {
             results[out->n_used] = line.slope;
@@ -203,7 +241,7 @@ int il_boot_line_nested(const il_nested *data, size_t n_resamples, il_stream *st
     set_ends(&out->intercept, results + n_resamples, out->n_used, tail);
 out:
     free(rows);
-    free(scratch);
+    free(sorted);
     free(results);
     return rc;
 }
