@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 /* Numbers of a call line, by key; NaN where null or absent. */
+/* clang-format off */
 #define IL__CALL_NUMBER_MAP(X)                                                                     \
     X(warmup_idx)                                                                                  \
     X(rep)                                                                                         \
@@ -21,6 +22,7 @@
     X(steal_ms)                                                                                    \
     X(busy_other_ms)                                                                               \
     X(ctx_involuntary) X(major_faults) X(minor_faults) X(mhz) X(psi_cpu_ms) X(load1)
+/* clang-format on */
 
 typedef struct il__call {
     uint8_t seen; /* 0: no line yet */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 /* What is kept of a row. The last four do not stand in metrics.csv under this name. */
+/* clang-format off */
 #define IL_QUANTITY_MAP(X)                                                                         \
     X(latency)                                                                                     \
     X(tokens_per_s)                                                                                \
@@ -25,6 +26,7 @@
         X(cuda_event) X(gpu_peak) X(ollama_load) X(params_config) X(params_measured) X(prefill_ms) \
             X(kv_decode_ms) X(kv_decode_equiv) X(done_reason) X(tokens_per_s_compute)              \
                 X(tokens_total_compute) X(prompt_tokens_compute) X(replicate) X(flagged)
+/* clang-format on */
 
 typedef enum il_quantity {
 #define IL_QUANTITY_ENUM(name) IL_Q_##name,
