@@ -34,17 +34,33 @@ void il__driver_say(const il__driver *d, const char *fmt, ...)
     }
 }
 
-/* The expected rest: estimates are only trusted for the share they give each piece of work. */
+/* How far a block is and how long one takes. Estimates share out the first block alone; from then
+ * on blocks that ran tell what a block takes, A/A arms and loads included. */
+static double block_share(const il__driver *d, double in_block_s, double *block_s)
+{
+    if (d->blocks_run > 0) {
+        *block_s = (double)(d->block_ns - d->measuring_ns) * 1e-9 / d->blocks_run;
+        return fmin(in_block_s / *block_s, 0.99);
+    }
+    double expected_ms = d->work_ms / d->plan->blocks;
+    double share = expected_ms > 0 ? fmin(d->done_ms / expected_ms, 0.99) : 0;
+    *block_s = share > 0.05 ? in_block_s / share : (double)NAN;
+    return share;
+}
+
 void il__driver_tick(il__driver *d, uint32_t block, const char *what, double done_ms)
 {
-    d->done_ms = fmin(d->done_ms + done_ms, d->work_ms);
+    d->done_ms += done_ms;
     if (!d->options->progress) {
         return;
     }
+    int64_t now_ns = il_clock_ns();
+    double in_block_s = (double)(now_ns - d->block_ns) * 1e-9, block_s;
+    double share = block_share(d, in_block_s, &block_s);
     il_driver_progress p = {.block = block + 1, .blocks = d->plan->blocks, .what = what};
-    p.done = d->work_ms > 0 ? d->done_ms / d->work_ms : 0;
-    p.elapsed_s = (double)(il_clock_ns() - d->measuring_ns) * 1e-9;
-    p.left_s = p.done > 0.01 ? p.elapsed_s * (1 - p.done) / p.done : (double)NAN;
+    p.done = (block + share) / d->plan->blocks;
+    p.elapsed_s = (double)(now_ns - d->measuring_ns) * 1e-9;
+    p.left_s = block_s * (d->plan->blocks - block - share);
     d->options->progress(&p, d->options->user);
 }
 
@@ -126,7 +142,9 @@ static int run_blocks(il__driver *d, il_error *err)
     for (uint32_t b = 0; rc == IL_OK && b < d->plan->blocks && !il__driver_stopping(d); b++) {
         /* The first block also chooses the A/A cells, which is quick when all else is done. */
         if (b == 0 || !block_complete(d, b)) {
+            d->block_ns = il_clock_ns();
             rc = b == 0 && block_complete(d, b) && d->n_pairs > 0 ? IL_OK : run_block(d, b, err);
+            d->blocks_run++;
         }
     }
     il__driver_unload(d);

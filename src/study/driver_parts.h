@@ -44,6 +44,8 @@ typedef struct il__driver {
     int64_t started_ns;
     int64_t measuring_ns;    /* the pilot is over */
     double budget_s;         /* 0 = none */
+    int64_t block_ns;        /* the block in progress began */
+    uint32_t blocks_run;     /* by this process */
     double work_ms, done_ms; /* estimated work of the run, and how much of it is done */
     bool stopped;            /* by a signal or the budget */
     il_driver_result *result;
