@@ -294,7 +294,7 @@ def replicate_means(run, cells, mode):
     per_cell = [m for m in per_cell if m]
     common = set.intersection(*map(set, per_cell)) if per_cell else set()
     return [math.exp(math.fsum(math.log(m[b]) for m in per_cell) / len(per_cell))
-            for b in sorted(common)]
+            for b in sorted(common) if all(m[b] > 0 for m in per_cell)]
 
 
 def all_medians(run):
@@ -393,8 +393,11 @@ def law_points(run, backend, batch, mode, x):
         cells = [c for c in mine if c["model"] == m["name"] and c["cell"] in ran]
         if not cells or {c["scenario"] for c in cells} != wanted:
             continue
-        logs = [math.log10(median(list(cell_medians(run, c["cell"], mode).values())))
-                for c in cells]
+        times = [[[v for v in vs if v > 0] for vs in run.measured(c["cell"], mode).values()]
+                 for c in cells]
+        if not all(any(t) for t in times):
+            continue  # a clock too coarse to see them
+        logs = [math.log10(median([median(vs) for vs in t if vs])) for t in times]
         if x == "bytes_read":
             if mode != "kv_decode" or not all(c["bytes_per_step"] for c in cells):
                 continue

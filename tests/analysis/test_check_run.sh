@@ -73,7 +73,7 @@ if ! grep -q '^x,1,kv_decode,params_total,power,6,10,process,slope,0\.\(60000\|5
     grep params_total exact/analysis/laws.csv
     failed=1
 fi
-synthetic noisy --seed 11 --repetitions 3 --block-sd 0.05
+synthetic noisy --seed 11 --repetitions 3 --block-sd 0.05 --models 5 --scenarios 1
 agrees noisy
 synthetic once --blocks 1 --repetitions 8 --scenarios 1
 agrees once
@@ -93,7 +93,7 @@ notices noisy/analysis/leave_one_out.csv '2s/False/True/'
 notices noisy/analysis/tails.csv '2s/,30,/,31,/'
 notices noisy/journal.jsonl '3s/"t0_ns":1/"t0_ns":2/'
 notices noop/report.md 's/| m1 | 1\.00 | 2 | 0\.0000\(.\)/| m1 | 1.00 | 2 | 0.0001\1/'
-notices noop/analysis/medians.csv '2s/,7,21,0\.\(.\)/,7,21,0.1\1/'
+notices noop/analysis/medians.csv '2s/,7,42,0\.\(.\)/,7,42,0.1\1/'
 
 [ $failed -eq 0 ] && echo "all agree"
 exit $failed
