@@ -15,6 +15,7 @@ typedef struct il_plan_cell {
     char *backend, *model, *scenario; /* owned */
     char dtype[8];                    /* of the backend, "" unknown */
     double batch_size;
+    double threads; /* of the backend; 0 or NaN: one per core it was given */
     int64_t gen_tokens;
     double bytes_per_step, flops_prefill, flops_decode_step; /* NaN unknown */
 } il_plan_cell;
@@ -38,6 +39,7 @@ typedef struct il_ceiling {
     uint32_t block;
     bool is_read;             /* GB/s of a read of working_set_bytes; else GFLOP/s of dtype */
     double working_set_bytes; /* NaN for a multiply-add peak */
+    double threads;
     char dtype[8];
     double median;
 } il_ceiling;

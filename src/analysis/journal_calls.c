@@ -262,7 +262,8 @@ static int add_ceiling(load *l, const json_t *line, il_error *err)
     const json_t *samples = json_object_get(line, "samples");
     const char *what = text_of(line, "what");
     il_ceiling c = {.is_read = what && strcmp(what, "read_gbps") == 0,
-                    .working_set_bytes = number(line, "working_set_bytes")};
+                    .working_set_bytes = number(line, "working_set_bytes"),
+                    .threads = number(line, "threads")};
     double values[64];
     size_t n = 0;
     for (size_t i = 0; i < json_array_size(samples) && n < 64; i++) {
@@ -321,7 +322,7 @@ static char *copy_text(const json_t *object, const char *key)
     return strdup(text ? text : "");
 }
 
-static const char *dtype_of(const json_t *plan, const char *backend)
+static const json_t *backend_of(const json_t *plan, const char *backend)
 {
     size_t i;
     const json_t *item;
@@ -329,7 +330,7 @@ static const char *dtype_of(const json_t *plan, const char *backend)
     {
         const char *name = text_of(item, "name");
         if (backend && name && strcmp(name, backend) == 0) {
-            return text_of(item, "dtype");
+            return item;
         }
     }
     return NULL;
@@ -357,7 +358,9 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
                               .bytes_per_step = number(cell, "bytes_per_step"),
                               .flops_prefill = number(cell, "flops_prefill"),
                               .flops_decode_step = number(cell, "flops_decode_step")};
-        copy_short(out->dtype, dtype_of(j->plan, text_of(cell, "backend")));
+        const json_t *backend = backend_of(j->plan, out->backend);
+        copy_short(out->dtype, text_of(backend, "dtype"));
+        out->threads = number(backend, "threads");
         if (!out->backend || !out->model || !out->scenario) {
             return il_fail(err, IL_E_NOMEM, "no memory for the plan");
         }

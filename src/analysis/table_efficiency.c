@@ -18,44 +18,63 @@ static const char *const columns[] = {
 typedef struct work {
     double bytes, flops; /* of the mode; NaN unknown */
     double working_set;  /* bytes one step touches */
+    double threads;
     const char *dtype;
 } work;
 
-/* Read bandwidth of a block in bytes per ms: of the least working set that holds this one, else of
- * the largest measured. NaN when the block has none. */
-static double read_rate(const il_run_facts *facts, uint32_t block, double working_set)
+/* Beyond this a larger buffer reads no slower: any two sizes above it are of one tier. */
+#define ONE_TIER_BYTES 268435456.0
+
+/* The most threads that a ceiling of the block was measured on. */
+static double most_threads(const il_run_facts *facts, uint32_t block)
+{
+    double most = 0;
+    for (size_t i = 0; i < facts->n_ceilings; i++) {
+        most = facts->ceilings[i].block == block ? fmax(most, facts->ceilings[i].threads) : most;
+    }
+    return most;
+}
+
+/* A cell of no given number of threads runs on every core, as does the ceiling on most threads. */
+static bool is_of(const il_ceiling *c, uint32_t block, bool is_read, double threads)
+{
+    return c->block == block && c->is_read == is_read &&
+           (isnan(threads) || isnan(c->threads) || c->threads == threads);
+}
+
+/* Read bandwidth of a block in bytes per ms: on as many threads, of the working set nearest in
+ * size. One twice as large may live in another cache, so NaN when the nearest is that far. */
+static double read_rate(const il_run_facts *facts, uint32_t block, const work *w)
 {
     const il_ceiling *best = NULL;
+    double gap = INFINITY;
+    double threads = !(w->threads > 0) ? most_threads(facts, block) : w->threads;
     for (size_t i = 0; i < facts->n_ceilings; i++) {
         const il_ceiling *c = &facts->ceilings[i];
-        if (c->block != block || !c->is_read) {
+        if (!is_of(c, block, true, threads)) {
             continue;
         }
-        bool holds = c->working_set_bytes >= working_set;
-        bool best_holds = best && best->working_set_bytes >= working_set;
-        if (!best || (holds && !best_holds) ||
-            (holds && c->working_set_bytes < best->working_set_bytes) ||
-            (!holds && !best_holds && c->working_set_bytes > best->working_set_bytes)) {
+        double its = fabs(
+            log(fmin(c->working_set_bytes, ONE_TIER_BYTES) / fmin(w->working_set, ONE_TIER_BYTES)));
+        if (its < gap) {
+            gap = its;
             best = c;
         }
     }
-    return best ? best->median * 1e6 : NAN;
+    return best && gap < log(2) ? best->median * 1e6 : NAN;
 }
 
-/* Multiply-add peak of a block in FLOP per ms, of the dtype where it was measured. */
-static double flop_rate(const il_run_facts *facts, uint32_t block, const char *dtype)
+/* Multiply-add peak of a block in FLOP per ms on as many threads, of the dtype. */
+static double flop_rate(const il_run_facts *facts, uint32_t block, const work *w)
 {
-    double any = NAN;
+    double threads = !(w->threads > 0) ? most_threads(facts, block) : w->threads;
     for (size_t i = 0; i < facts->n_ceilings; i++) {
         const il_ceiling *c = &facts->ceilings[i];
-        if (c->block == block && !c->is_read) {
-            if (strcmp(c->dtype, dtype) == 0) {
-                return c->median * 1e6;
-            }
-            any = isnan(any) ? c->median * 1e6 : any;
+        if (is_of(c, block, false, threads) && strcmp(c->dtype, w->dtype) == 0) {
+            return c->median * 1e6;
         }
     }
-    return any;
+    return NAN;
 }
 
 /* What the cell does, from the plan. A prefill reads the weights once: the bytes of a step are the
@@ -77,6 +96,7 @@ static bool find_work(const il__run *run, const il_cell *cell, work *out)
         out->bytes = prefill ? p->bytes_per_step : p->bytes_per_step * cell->decode_steps;
         out->flops = prefill ? p->flops_prefill : p->flops_decode_step * cell->decode_steps;
         out->dtype = p->dtype;
+        out->threads = p->threads;
         return (prefill || decode) && (out->bytes > 0 || out->flops > 0);
     }
     return false;
@@ -89,12 +109,12 @@ typedef struct shares {
 
 static void add_block(const il__run *run, const work *w, const il__replicate *block, shares *out)
 {
-    double rate = read_rate(run->facts, (uint32_t)block->id, w->working_set);
-    double flops = flop_rate(run->facts, (uint32_t)block->id, w->dtype);
+    double rate = read_rate(run->facts, (uint32_t)block->id, w);
+    double flops = flop_rate(run->facts, (uint32_t)block->id, w);
     double memory_ms = w->bytes / rate;
     double compute_ms = w->flops / flops;
-    double floor = fmax(memory_ms, compute_ms); /* of the two that are known */
-    if (!(floor > 0) || !isfinite(floor)) {
+    double floor = fmax(memory_ms, compute_ms); /* without a peak: of memory alone */
+    if (isnan(memory_ms) || !(floor > 0) || !isfinite(floor)) {
         return;
     }
     out->floor[out->n] = floor;

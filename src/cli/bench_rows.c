@@ -52,8 +52,9 @@ static void take_call(collect *c, const json_t *line, int64_t block)
 {
     int64_t cell = json_integer_value(json_object_get(line, "cell"));
     const json_t *steps = json_object_get(line, "t_step_ns");
+    const char *status = json_string_value(json_object_get(line, "status"));
     size_t n = json_array_size(steps);
-    if (cell < 0 || cell >= c->plan->n_cells || n == 0 ||
+    if (!status || strcmp(status, "ok") != 0 || cell < 0 || cell >= c->plan->n_cells || n == 0 ||
         json_is_true(json_object_get(line, "is_warmup"))) {
         return;
     }

@@ -227,6 +227,13 @@ static size_t law_choose(const il_facts *f, const char *backend, const char *mod
     return best;
 }
 
+/* No model overturns such a law, yet the exponent may be 0: a reader must be told. */
+static bool takes_in_zero(const il_artifact *t, size_t row)
+{
+    return il_artifact_number(t, row, "ci_low") <= 0.0 &&
+           il_artifact_number(t, row, "ci_high") >= 0.0;
+}
+
 /* "0.291 (95 % interval 0.149 to 0.433)". */
 static const char *slope_text(il__making *m, size_t row)
 {
@@ -275,6 +282,7 @@ static int law_finding(il__making *m, size_t row)
             il__law_key(m, row));
     }
     double error = 100.0 * il_artifact_number(t, row, "loo_mape");
+    const char *unsure = takes_in_zero(t, row) ? ", but the interval takes in 0" : "";
     char predicted[128] = "";
     if (isfinite(error)) {
         (void)snprintf(predicted, sizeof predicted,
@@ -285,8 +293,8 @@ static int law_finding(il__making *m, size_t row)
         m, false, "supported",
         il__say(m,
                 "On %s the time of %s grows as a power of %s with exponent %s over "
-                "%s models; no model left out overturns it%s.",
-                backend, what, x, slope_text(m, row), il_artifact_text(t, row, "n_models"),
+                "%s models; no model left out overturns it%s%s.",
+                backend, what, x, slope_text(m, row), il_artifact_text(t, row, "n_models"), unsure,
                 predicted),
         il__law_key(m, row));
 }
@@ -346,8 +354,9 @@ static int inversion_finding(il__making *m, const char *backend, const char *mod
         for (size_t j = i + 1; j < all->n_rows; j++) {
             const il_cell_median *q = &all->rows[j];
             if (strcmp(q->backend, backend) == 0 && strcmp(q->mode, mode) == 0 &&
-                strcmp(q->scenario, IL_ALL_SCENARIOS) == 0 && q->batch_size == p->batch_size &&
-                q->gen_tokens == p->gen_tokens && inversion_gap(p, q, mde) > widest) {
+                q->scenario_set == p->scenario_set && strcmp(q->scenario, IL_ALL_SCENARIOS) == 0 &&
+                q->batch_size == p->batch_size && q->gen_tokens == p->gen_tokens &&
+                inversion_gap(p, q, mde) > widest) {
                 widest = inversion_gap(p, q, mde);
                 a = p;
                 b = q;
@@ -503,10 +512,12 @@ static const char *answer_law(il__making *m, const char *backend)
     }
     const char *x = il__name(m, il_findings_x_words(il_artifact_text(t, row, "x")));
     if (law_supported(t, row)) {
-        return il__say(m,
-                       "In between, the time grows as a power of %s with exponent %s, whichever "
-                       "model is left out.",
-                       x, slope_text(m, row));
+        return il__say(
+            m,
+            "In between, the time grows as a power of %s with exponent %s, whichever "
+            "model is left out%s.",
+            x, slope_text(m, row),
+            takes_in_zero(t, row) ? "; the interval takes in 0, so it may not grow at all" : "");
     }
     size_t other = law_choose(m->facts, backend, "kv_decode", NAN, true);
     if (other == SIZE_MAX) {

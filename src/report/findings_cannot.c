@@ -202,9 +202,13 @@ static int noise_cannot(il__making *m)
     for (size_t i = 0; i < t->n_rows; i++) {
         double low = il_artifact_number(t, i, "ci_low"), high = il_artifact_number(t, i, "ci_high");
         any = any || isfinite(il_artifact_number(t, i, "mde_percent"));
-        if (low > 1.0 || high < 1.0) {
+        double aa = il_artifact_number(t, i, "aa_ratio");
+        /* One raw 95 % interval in twenty leaves out 1 by chance, and a run has many: as for every
+         * verdict the effect must exceed twice the half-width too. */
+        if ((low > 1.0 || high < 1.0) &&
+            100.0 * fabs(aa - 1.0) > il_artifact_number(t, i, "mde_percent")) {
             char ratio[96];
-            il_words_interval(ratio, sizeof ratio, il_artifact_number(t, i, "aa_ratio"), low, high);
+            il_words_interval(ratio, sizeof ratio, aa, low, high);
             int rc = il__finding_add(
                 m, true, "contradicted",
                 il__say(m,

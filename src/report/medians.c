@@ -2,6 +2,7 @@
 #include "report/medians.h"
 
 #include "base/csv.h"
+#include "base/text.h"
 #include "report/medians_internal.h"
 #include "stats/order.h"
 
@@ -114,6 +115,7 @@ static int aggregate_group(const il__cells *cells, size_t from, size_t to, il_ar
     for (size_t i = from; i < to; i++) {
         const il__cell *c = &cells->items[i];
         row->n_calls += c->n_calls;
+        row->scenario_set += il_fnv1a64(c->scenario, strlen(c->scenario));
         row->prompt_tok = c->prompt_tok == row->prompt_tok ? row->prompt_tok : NAN;
         row->decode_steps = c->decode_steps == row->decode_steps ? row->decode_steps : NAN;
     }

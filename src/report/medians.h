@@ -25,6 +25,7 @@ typedef struct il_cell_median {
     double params_millions; /* measured, else configured; NaN unknown */
     double prompt_tok;      /* of one sequence; NaN unknown, or over several scenarios */
     double decode_steps;    /* NaN when unknown or not the same in all calls */
+    uint64_t scenario_set;  /* equal for aggregates over the same scenarios; 0 for one scenario */
     size_t n_calls, n_replicates;
     double median_ms, low_ms, high_ms; /* exact 95 % interval of the median; NaN below 6 */
 } il_cell_median;

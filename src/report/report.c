@@ -61,6 +61,13 @@ static double worst_of(const il_artifact *t, const char *column, double centre, 
     return worst;
 }
 
+/* A rate per hour from minutes of blocks says nothing unless its interval leaves out 0. */
+bool il__drift_told(const il_artifact *noise, size_t row)
+{
+    return !(il_artifact_number(noise, row, "drift_ci_low") <= 0.0 &&
+             il_artifact_number(noise, row, "drift_ci_high") >= 0.0);
+}
+
 static void put_check(il_buf *to, const char *what, double value, const char *fmt,
                       const char *meaning)
 {
@@ -107,10 +114,23 @@ static void put_validity(il_buf *to, const il_facts *f)
     double mde = worst_of(&f->noise, "mde_percent", 0.0, &unused);
     put_check(to, "smallest effect, worst", mde, mde < 9.95 ? "%.1f %%" : "%.0f %%",
               "smaller differences get no verdict");
-    put_check(to, "drift, worst", worst_of(&f->noise, "drift_percent_per_hour", 0.0, &unused),
-              "%.1f %% per hour", "blocks in random order keep it out of the laws");
-    put_check(to, "closure, worst", worst_of(&f->noise, "closure", 1.0, &unused), "%.3f",
-              "an unsplit call over prefill + decode: what stamps cost");
+    double drift = worst_of(&f->noise, "drift_percent_per_hour", 0.0, &row);
+    bool told = il__drift_told(&f->noise, row);
+    put_check(to, "drift, worst", drift, told ? "%.1f %% per hour" : "none to be told from 0",
+              "blocks in random order keep it out of the laws");
+    char closed[96] = "not measured";
+    double closure = worst_of(&f->noise, "closure", 1.0, &row);
+    double low = il_artifact_number(&f->noise, row, "closure_ci_low");
+    double high = il_artifact_number(&f->noise, row, "closure_ci_high");
+    if (isfinite(closure) && isfinite(low)) {
+        il_words_interval(closed, sizeof closed, closure, low, high);
+    } else if (isfinite(closure)) {
+        (void)snprintf(closed, sizeof closed, "%.3f", closure);
+    }
+    (void)il_buf_printf(to,
+                        "| closure, worst | %s | an unsplit call over prefill + decode: what "
+                        "stamps cost |\n",
+                        closed);
     put_rows_check(to, &f->medians);
 }
 

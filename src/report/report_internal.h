@@ -11,6 +11,8 @@
 
 void il__md_cell(il_buf *to, const char *text); /* " text |", escaped */
 void il__md_number(il_buf *to, double value, double low, double high);
+/* False when the interval of the row's drift takes in 0. */
+bool il__drift_told(const il_artifact *noise, size_t row);
 
 void il__report_noise(il_buf *to, const il_facts *facts);
 void il__report_laws(il_buf *to, const il_facts *facts);

@@ -63,8 +63,14 @@ void il__report_noise(il_buf *to, const il_facts *f)
         double closure = il_artifact_number(t, i, "closure");
         double drift = il_artifact_number(t, i, "drift_percent_per_hour");
         put_percent(to, mde);
-        (void)(isfinite(closure) ? il_buf_printf(to, " %.3f |", closure) : il_buf_puts(to, " - |"));
-        put_percent(to, drift);
+        double low = il_artifact_number(t, i, "closure_ci_low");
+        if (isfinite(closure) && isfinite(low)) {
+            il__md_number(to, closure, low, il_artifact_number(t, i, "closure_ci_high"));
+        } else {
+            (void)(isfinite(closure) ? il_buf_printf(to, " %.3f |", closure)
+                                     : il_buf_puts(to, " - |"));
+        }
+        put_percent(to, il__drift_told(t, i) ? drift : NAN);
         (void)il_buf_puts(to, "\n");
     }
     put_more(to, t->n_rows, "noise_floor.csv");

@@ -276,15 +276,16 @@ static int fail_rest(il__driver *d, uint32_t cell, uint32_t block, uint32_t from
     return rc;
 }
 
-/* Whether the worker is still there decides if the cell's next call can run. */
-static int run_calls(il__driver *d, uint32_t cell, uint32_t block, const il_call_request *request,
-                     il_error *err)
+/* Calls first … end − 1. Whether the worker is still there decides if the next one can run. */
+static int run_calls(il__driver *d, uint32_t cell, uint32_t block, uint32_t first, uint32_t end,
+                     const il_call_request *request, il_error *err)
 {
-    uint32_t n = il_plan_calls_per_block(d->plan);
     int rc = IL_OK;
-    for (uint32_t i = 0; rc == IL_OK && i < n && !il__driver_stopping(d); i++) {
+    for (uint32_t i = first;
+         rc == IL_OK && i < end && d->loaded != IL__NO_GROUP && !il__driver_stopping(d); i++) {
         bool record = il_history_pending(&d->history, cell, block, i);
-        bool again = i < d->plan->warmups && any_pending(d, cell, block, i + 1);
+        bool again = i < d->plan->warmups &&
+                     (any_pending(d, cell, block, i + 1) || closure_pending(d, cell, block));
         if (!record && !again) {
             continue; /* done before; a warm-up is done again before calls that are not */
         }
@@ -314,14 +315,27 @@ static int run_calls(il__driver *d, uint32_t cell, uint32_t block, const il_call
     return rc;
 }
 
-static int run_closure(il__driver *d, uint32_t cell, uint32_t block, il_call_request *request,
+/* An unsplit call that always came last would be the warmest of its block: a coin decides whether
+ * it goes before or after the measured calls. */
+static bool closure_first(const il__driver *d, uint32_t cell, uint32_t block)
+{
+    il_seeded stream = il_seeded_of((uint64_t)il_param_i64(&d->plan->study->top, IL_P_SEED),
+                                    "closure", (uint64_t)block * d->plan->n_cells + cell);
+    return il_seeded_below(&stream, 2) == 0;
+}
+
+/* Runs it where it is pending and can run. */
+static int run_closure(il__driver *d, uint32_t cell, uint32_t block, il_call_request request,
                        il_error *err)
 {
     il_call_result r;
     il_error why;
     json_t *state, *flags;
-    request->split = false;
-    int code = il__driver_call(d, cell, request, &r, &state, &flags, &why);
+    if (!closure_pending(d, cell, block) || d->loaded == IL__NO_GROUP || il__driver_stopping(d)) {
+        return IL_OK;
+    }
+    request.split = false;
+    int code = il__driver_call(d, cell, &request, &r, &state, &flags, &why);
     json_decref(flags);
     json_t *line = json_pack(
         "{s:I,s:I,s:s,s:s?,s:o,s:o,s:o,s:o}", "cell", (json_int_t)cell, "block", (json_int_t)block,
@@ -345,15 +359,18 @@ static int run_cell(il__driver *d, uint32_t cell, uint32_t block, il_error *err)
         }
         return fail_rest(d, cell, block, 0, &why, err);
     }
-    int rc = IL_OK;
-    if (any_pending(d, cell, block, 0)) {
-        rc = run_calls(d, cell, block, &request, err);
+    uint32_t n_warm = d->plan->warmups, n = il_plan_calls_per_block(d->plan);
+    int rc = run_calls(d, cell, block, 0, n_warm, &request, err);
+    if (rc == IL_OK && n_warm > 0 && closure_first(d, cell, block)) {
+        bool here = d->loaded != IL__NO_GROUP;
+        rc = run_closure(d, cell, block, request, err);
+        if (rc == IL_OK && here && d->loaded == IL__NO_GROUP) {
+            (void)il_fail(&why, IL_E_CRASHED, "the worker ended during the unsplit call before it");
+            return fail_rest(d, cell, block, n_warm, &why, err);
+        }
     }
-    if (rc == IL_OK && closure_pending(d, cell, block) && d->loaded != IL__NO_GROUP &&
-        !il__driver_stopping(d)) {
-        rc = run_closure(d, cell, block, &request, err);
-    }
-    return rc;
+    rc = rc == IL_OK ? run_calls(d, cell, block, n_warm, n, &request, err) : rc;
+    return rc == IL_OK ? run_closure(d, cell, block, request, err) : rc;
 }
 
 /* --- one group -------------------------------------------------------------------------------- */

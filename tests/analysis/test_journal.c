@@ -98,7 +98,17 @@ static int setup(void **state)
                "{\"cell\":0,\"block\":0,\"status\":\"ok\",\"t0_ns\":0,\"t_end_ns\":17850000}");
     write_line(journal, "closure",
                "{\"cell\":0,\"block\":0,\"status\":\"ok\",\"t0_ns\":0,\"t_end_ns\":16150000}");
-    write_line(journal, "ceiling", "{\"block\":0,\"what\":\"read_gbps\",\"samples\":[1]}");
+    /* A step reads 100 bytes: of two sizes the nearest, not the one that holds it; and the cell has
+     * every core, so the ceiling on most threads. */
+    write_line(journal, "ceiling",
+               "{\"block\":0,\"what\":\"read_gbps\",\"samples\":[7],\"threads\":1,"
+               "\"working_set_bytes\":100}");
+    write_line(journal, "ceiling",
+               "{\"block\":0,\"what\":\"read_gbps\",\"samples\":[0.5],\"threads\":2,"
+               "\"working_set_bytes\":150}");
+    write_line(journal, "ceiling",
+               "{\"block\":0,\"what\":\"read_gbps\",\"samples\":[1],\"threads\":2,"
+               "\"working_set_bytes\":98}");
     il_journal_close(journal);
     const il_analysis_options options = {.n_resamples = 10, .seed = 1};
     il_analysis_summary summary;

@@ -249,6 +249,15 @@ static const il_finding *finding_with(const il_findings *f, const char *a, const
     return NULL;
 }
 
+static bool cannot_has(const il_findings *found, const char *text)
+{
+    bool has = false;
+    for (size_t i = 0; i < found->n_cannot; i++) {
+        has = has || strstr(found->cannot[i].sentence, text);
+    }
+    return has;
+}
+
 static void rules_hold_back_what_the_run_cannot_carry(void **state)
 {
     (void)state;
@@ -270,6 +279,35 @@ static void rules_hold_back_what_the_run_cannot_carry(void **state)
     const il_finding *law = finding_with(&found, "made_up_bf16", "grows as a power");
     assert_non_null(law);
     assert_null(strstr(law->sentence, "interval"));
+    il_facts_free(&facts);
+
+    /* Aggregates over different scenarios are not compared. */
+    static const swap scenario[] = {{"micro,Hello,5,hf_cpu_fp32,hf,models/gpt2-5m,",
+                                     "x,Hello,5,hf_cpu_fp32,hf,models/gpt2-5m,"}};
+    check_ok(il_facts_load(fixture_run(NULL, scenario, 1), &facts, &err), &err);
+    check_ok(il_findings_make(&facts, &found, &err), &err);
+    assert_null(finding_with(&found, "hf_cpu_fp32 a larger model can be faster", "gpt2-5m"));
+    il_facts_free(&facts);
+
+    /* An exponent whose interval takes in 0 is not quoted without saying so. */
+    static const swap wide[] = {{"0.837847626,", "-0.1,"}};
+    check_ok(il_facts_load(fixture_run(NULL, wide, 1), &facts, &err), &err);
+    check_ok(il_findings_make(&facts, &found, &err), &err);
+    law = finding_with(&found, "made_up_bf16", "grows as a power");
+    assert_non_null(strstr(law->sentence, "takes in 0"));
+    il_facts_free(&facts);
+
+    /* Of many raw A/A intervals some leave out 1 by chance; beyond twice the half-width is another
+     * matter. */
+    static const swap chance[] = {{"1.004,0.992,1.016,", "1.013,1.001,1.025,"}};
+    static const swap real[] = {{"1.004,0.992,1.016,", "1.033,1.021,1.045,"}};
+    check_ok(il_facts_load(fixture_run(NULL, chance, 1), &facts, &err), &err);
+    check_ok(il_findings_make(&facts, &found, &err), &err);
+    assert_false(cannot_has(&found, "two arms"));
+    il_facts_free(&facts);
+    check_ok(il_facts_load(fixture_run(NULL, real, 1), &facts, &err), &err);
+    check_ok(il_findings_make(&facts, &found, &err), &err);
+    assert_true(cannot_has(&found, "two arms"));
     il_facts_free(&facts);
 
     check_ok(il_facts_load(fixture_run(NULL, NULL, 0), &facts, &err), &err);

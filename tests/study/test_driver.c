@@ -176,6 +176,7 @@ static void new_dir(char *out, size_t n, const char *name)
 typedef struct tally {
     unsigned calls[256], failures[256]; /* lines by call_idx */
     unsigned closures, arms, plans, cold;
+    unsigned closures_first; /* before the measured calls of their cell and block */
     unsigned n_lines;
     char reasons[4][32];
     char status[256][12];
@@ -214,6 +215,9 @@ static int count_line(json_t *line, uint64_t number, void *user, il_error *err)
     }
     t->cold += strcmp(kind, "cold") == 0;
     t->closures += strcmp(kind, "closure") == 0;
+    int64_t cell_idx = json_integer_value(json_object_get(line, "cell"));
+    t->closures_first +=
+        strcmp(kind, "closure") == 0 && t->calls[cell_idx * 12 + block * 3 + 1] == 0;
     t->arms += strcmp(kind, "aa") == 0;
     t->plans += strcmp(kind, "plan") == 0;
     return IL_OK;
@@ -254,6 +258,7 @@ static void test_complete(void **state)
     assert_int_equal(r.ok, 72);
     read_run(dir, &t);
     check_complete(&t);
+    assert_in_range(t.closures_first, 4, 20); /* of 24, by a coin */
     /* A fresh process per group and block, and one per arm. */
     assert_int_equal(t.cold, 3 * 4 + 24);
     bool shuffled = false;

@@ -1,0 +1,589 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recomputes a run's numbers from its journal and compares them with what inferlaw wrote.
+
+    tools/check_run.py RUN
+
+An independent second opinion: it reads journal.jsonl alone, shares no code with the program, uses
+nothing but the standard library, and works out calls, per-step times, medians with exact
+intervals, A/A ratios, closure, exponents and leave-one-out from first principles. Then it reads
+metrics.csv, analysis/*.csv and report.md, where they exist, and fails on every number that
+differs. Exit code 0: all agree, 1: something differs, 2: the run cannot be read.
+"""
+import csv
+import json
+import math
+import os
+import re
+import sys
+import zlib
+
+MODES = ("prefill", "kv_decode", "e2e_kv")
+problems = []
+checked = 0
+
+
+def fail(text):
+    problems.append(text)
+
+
+def same(what, ours, theirs, rel=1e-9, absolute=1e-12):
+    """Both absent, or equal within rounding."""
+    global checked
+    checked += 1
+    ours = math.nan if ours is None else ours
+    theirs = math.nan if theirs is None else theirs
+    if math.isnan(ours) and math.isnan(theirs):
+        return
+    if math.isnan(ours) != math.isnan(theirs) or not abs(ours - theirs) <= max(
+            rel * max(abs(ours), abs(theirs)), absolute):
+        fail(f"{what}: recomputed {ours!r}, the run says {theirs!r}")
+
+
+def same_text(what, ours, theirs):
+    global checked
+    checked += 1
+    if ours != theirs:
+        fail(f"{what}: recomputed {ours!r}, the run says {theirs!r}")
+
+
+def num(text):
+    return math.nan if text in ("", None) else float(text)
+
+
+# --- statistics, each from its definition ---------------------------------------------------------
+
+def quantile(values, q):
+    v = sorted(values)
+    h = (len(v) - 1) * q
+    i = int(h)
+    return v[-1] if i + 1 >= len(v) else v[i] + (h - i) * (v[i + 1] - v[i])
+
+
+def median(values):
+    return quantile(values, 0.5)
+
+
+def exact_ranks(n, q):
+    """The tightest order statistics with at most 2.5 % outside on each side, or None."""
+    cdf, total = [], 0.0
+    for k in range(n + 1):
+        total += math.comb(n, k) * q**k * (1 - q)**(n - k)
+        cdf.append(total)
+    low = max((l for l in range(1, n + 1) if cdf[l - 1] <= 0.025 * (1 + 1e-12)), default=0)
+    high = min((u for u in range(1, n + 1) if cdf[u - 1] >= 0.975 * (1 - 1e-14)), default=0)
+    return (low, high) if low and high else None
+
+
+def exact_interval(values, q=0.5):
+    ranks = exact_ranks(len(values), q) if values else None
+    v = sorted(values)
+    return (v[ranks[0] - 1], v[ranks[1] - 1]) if ranks else (math.nan, math.nan)
+
+
+def t_tail(t, dof):
+    """P(T > t), by Simpson's rule on the density after t = tan(u)·√dof."""
+    c = math.exp(math.lgamma((dof + 1) / 2) - math.lgamma(dof / 2)) / math.sqrt(math.pi)
+    a, b, n = math.atan(t / math.sqrt(dof)), math.pi / 2, 1000
+    h = (b - a) / n
+    total = sum((1 if i in (0, n) else 4 if i % 2 else 2) * abs(math.cos(a + i * h))**(dof - 1)
+                for i in range(n + 1))
+    return c * total * h / 3
+
+
+def t975(dof, cache={}):
+    if dof not in cache:
+        low, high = 0.0, 1000.0
+        for _ in range(64):
+            mid = (low + high) / 2
+            low, high = (mid, high) if t_tail(mid, dof) > 0.025 else (low, mid)
+        cache[dof] = low
+    return cache[dof]
+
+
+def log_mean(ratios):
+    """Geometric mean with the t interval of the mean logarithm."""
+    logs = [math.log(r) for r in ratios]
+    n = len(logs)
+    m = math.fsum(logs) / n
+    if n < 2:
+        return math.exp(m), math.nan, math.nan
+    half = t975(n - 1) * math.sqrt(math.fsum((x - m)**2 for x in logs) / (n - 1) / n)
+    return math.exp(m), math.exp(m - half), math.exp(m + half)
+
+
+def line(x, y):
+    """intercept, slope and the t interval of the slope; None when x does not vary."""
+    n = len(x)
+    if n < 2 or max(x) == min(x):
+        return None
+    mx, my = math.fsum(x) / n, math.fsum(y) / n
+    sxx = math.fsum((a - mx)**2 for a in x)
+    slope = math.fsum((a - mx) * (b - my) for a, b in zip(x, y)) / sxx
+    intercept = my - slope * mx
+    if n == 2:
+        return intercept, slope, math.nan, math.nan
+    sse = math.fsum((b - intercept - slope * a)**2 for a, b in zip(x, y))
+    half = t975(n - 2) * math.sqrt(sse / (n - 2) / sxx)
+    return intercept, slope, slope - half, slope + half
+
+
+# --- the journal ----------------------------------------------------------------------------------
+
+class Call:
+    def __init__(self, o):
+        self.o, self.status, self.warm = o, o["status"], o["is_warmup"]
+        self.block, self.cell = o["block"], o["cell"]
+        self.ms = dict.fromkeys(MODES, math.nan)
+        if self.status in ("ok", "flagged"):
+            stamps = [o["t0_ns"], o["t_first_ns"]] + o["t_step_ns"]
+            if any(b < a for a, b in zip(stamps, stamps[1:])):
+                fail(f"call {o['call_idx']}: its stamps go backwards")
+            if len(o["t_step_ns"]) != o["decode_steps"]:
+                fail(f"call {o['call_idx']}: decode_steps is not the number of step stamps")
+            self.steps, self.end = o["decode_steps"], stamps[-1]
+            self.ms = {"prefill": (stamps[1] - stamps[0]) / 1e6,
+                       "kv_decode": (stamps[-1] - stamps[1]) / 1e6,
+                       "e2e_kv": (stamps[-1] - stamps[0]) / 1e6}
+
+
+class Run:
+    def __init__(self, directory):
+        self.dir, self.plan, self.calls = directory, None, {}
+        self.closures, self.arms, self.loads = [], [], []
+        with open(os.path.join(directory, "journal.jsonl"), "rb") as f:
+            lines = f.read().split(b"\n")
+        for i, raw in enumerate(lines):
+            if not raw:
+                continue
+            at = raw.rfind(b',"crc32":')
+            try:
+                o = json.loads(raw)
+            except ValueError:
+                if i + 1 == len(lines):
+                    break  # a torn last line
+                raise
+            crc = o["crc32"]
+            crc = int(crc, 16) if isinstance(crc, str) else crc
+            if crc != zlib.crc32(raw[:at]):
+                fail(f"journal.jsonl:{i + 1}: the CRC does not fit")
+            kind = o["kind"]
+            if kind == "plan":
+                self.plan = o
+            elif kind in ("call", "failure"):
+                self.calls[o["call_idx"]] = Call(o)  # the last line counts
+            elif kind == "closure" and o["status"] == "ok":
+                self.closures.append(o)
+            elif kind == "aa" and o["status"] == "ok":
+                self.arms.append(o)
+            elif kind == "cold":
+                self.loads.append(o)
+        self.cells = self.plan["cells"]
+        self.per_block = self.plan["repetitions"] + self.plan["warmup_repetitions"]
+
+    def measured(self, cell, mode):
+        """{replicate: [ms]} of the cell's ok measured calls: replicates are blocks if several."""
+        out = {}
+        for c in self.calls.values():
+            if c.cell == cell and c.status == "ok" and not c.warm:
+                key = c.block if self.plan["blocks"] > 1 else c.o["rep"]
+                out.setdefault(key, []).append(c.ms[mode])
+        return out
+
+    def steps(self, cell):
+        n = {c.steps for c in self.calls.values()
+             if c.cell == cell and c.status == "ok" and not c.warm}
+        return n.pop() if len(n) == 1 else math.nan
+
+
+def named(items, name):
+    return next(i for i in items if i["name"] == name)
+
+
+def check_journal(run):
+    plan = run.plan
+    same("n_calls", len(run.cells) * plan["blocks"] * run.per_block, plan["n_calls"])
+    spans = []
+    for idx, c in run.calls.items():
+        o, i = c.o, idx % run.per_block
+        same(f"cell of call {idx}", idx // (plan["blocks"] * run.per_block), c.cell)
+        same(f"block of call {idx}", idx // run.per_block % plan["blocks"], c.block)
+        same(f"is_warmup of call {idx}", i < plan["warmup_repetitions"], c.warm)
+        if not c.warm:
+            same(f"rep of call {idx}",
+                 c.block * plan["repetitions"] + i - plan["warmup_repetitions"], o["rep"])
+        if c.status == "ok":
+            spans.append((o["t0_ns"], c.end, f"call {idx}"))
+    for o in run.closures + run.arms:
+        spans.append((o["t0_ns"], o["t_end_ns"], f"{o['kind']} of cell {o['cell']}"))
+    spans.sort()
+    for a, b in zip(spans, spans[1:]):
+        if b[0] < a[1]:
+            fail(f"{a[2]} and {b[2]} overlap in time")
+
+
+# --- the tables -----------------------------------------------------------------------------------
+
+def table(run, name):
+    path = os.path.join(run.dir, name)
+    if not os.path.exists(path):
+        return None
+    with open(path, newline="", encoding="utf-8") as f:
+        return list(csv.DictReader(f))
+
+
+def check_metrics(run):
+    rows = table(run, "metrics.csv")
+    if rows is None:
+        return
+    same("rows of metrics.csv", 3 * run.plan["n_calls"], len(rows))
+    counts, theirs = {}, {}
+    for idx in range(run.plan["n_calls"]):
+        cell = run.cells[idx // (run.plan["blocks"] * run.per_block)]
+        absent = "skipped" if cell.get("skip") else "not_run"
+        status = run.calls[idx].status if idx in run.calls else absent
+        counts[status] = counts.get(status, 0) + 3
+    for i, row in enumerate(rows):
+        idx, mode = i // 3, MODES[i % 3]
+        what = f"metrics.csv: call {idx} {mode}"
+        theirs[row["status"]] = theirs.get(row["status"], 0) + 1
+        same_text(what + " mode", mode, row["mode"])
+        same(what + " call_idx", idx, num(row["call_idx"]))
+        c = run.calls.get(idx)
+        if c is None or c.status not in ("ok", "flagged"):
+            same(what + " latency_ms", math.nan, num(row["latency_ms"]))
+            continue
+        batch, prompt = c.o["batch_size"], c.o["prompt_tokens"]
+        made = c.steps * batch
+        tokens = {"prefill": prompt, "kv_decode": made, "e2e_kv": prompt + made}[mode]
+        same(what + " latency_ms", c.ms[mode], num(row["latency_ms"]))
+        same(what + " kv_decode_ms_per_token", c.ms["kv_decode"] / c.steps,
+             num(row["kv_decode_ms_per_token"]))
+        same(what + " tokens_per_s", tokens / c.ms[mode] * 1000 if c.ms[mode] > 0 else math.nan,
+             num(row["tokens_per_s"]))
+        same_text(what + " is_warmup", str(c.warm), row["is_warmup"])
+        same_text(what + " flags", sorted(c.o["flags"]), sorted(row["flags"].split()))
+        model = run.cells[c.cell]
+        same_text(what + " cell", (model["backend"], model["model"], model["scenario"]),
+                  (row["backend"], row["model"], row["scenario"]))
+    same_text("rows by status", counts, theirs)
+    path = os.path.join(run.dir, "manifest.json")
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            results = json.load(f).get("results") or {}
+        for status, n in results.items():
+            same(f"manifest.json: results of {status}", counts.get(status, 0), n)
+
+
+def cell_medians(run, cell, mode):
+    return {b: median(v) for b, v in run.measured(cell, mode).items()}
+
+
+def groups(run):
+    """Cells of one backend, model, batch and gen_tokens: what an aggregate is over."""
+    out = {}
+    for c in run.cells:
+        key = (c["backend"], c["model"], c["batch_size"], c["gen_tokens"])
+        out.setdefault(key, []).append(c)
+    return out
+
+
+def replicate_means(run, cells, mode):
+    """Geometric mean over scenarios in every replicate that all of them have."""
+    per_cell = [cell_medians(run, c["cell"], mode) for c in cells]
+    per_cell = [m for m in per_cell if m]
+    common = set.intersection(*map(set, per_cell)) if per_cell else set()
+    return [math.exp(math.fsum(math.log(m[b]) for m in per_cell) / len(per_cell))
+            for b in sorted(common) if all(m[b] > 0 for m in per_cell)]
+
+
+def all_medians(run):
+    """(backend, model, scenario, mode, batch) → (median, low, high, steps)."""
+    out = {}
+    for (backend, model, batch, _), cells in groups(run).items():
+        for mode in MODES:
+            for c in cells:
+                values = list(cell_medians(run, c["cell"], mode).values())
+                if values:
+                    out[backend, model, c["scenario"], mode, batch] = (
+                        median(values), *exact_interval(values), run.steps(c["cell"]))
+            values = replicate_means(run, cells, mode)
+            steps = {run.steps(c["cell"]) for c in cells if run.measured(c["cell"], mode)}
+            if values:
+                out[backend, model, "__all__", mode, batch] = (
+                    median(values), *exact_interval(values),
+                    steps.pop() if len(steps) == 1 else math.nan)
+    return out
+
+
+def check_medians(run, medians):
+    rows = table(run, "analysis/medians.csv")
+    if rows is None:
+        return
+    same("rows of medians.csv", len(medians), len(rows))
+    for row in rows:
+        key = (row["backend"], row["model"], row["scenario"], row["mode"], int(row["batch_size"]))
+        what = "medians.csv: " + " ".join(map(str, key))
+        if key not in medians:
+            fail(what + " is not in the journal")
+            continue
+        value, low, high, steps = medians[key]
+        same(what + " median_ms", value, num(row["median_ms"]), 1e-8)
+        same(what + " ci_low_ms", low, num(row["ci_low_ms"]), 1e-8)
+        same(what + " ci_high_ms", high, num(row["ci_high_ms"]), 1e-8)
+        if row["mode"] == "kv_decode":
+            same(what + " step_ms", value / steps, num(row["step_ms"]), 1e-8)
+            same(what + " decode_tokens_per_s", 1000 * key[4] * steps / value,
+                 num(row["decode_tokens_per_s"]), 1e-8)
+
+
+def check_noise(run):
+    rows = table(run, "analysis/noise_floor.csv")
+    if rows is None:
+        return
+    seen = set()
+    for row in rows:
+        cell = next(c for c in run.cells if c["backend"] == row["backend"] and row["cell"] ==
+                    f"{c['model']}|{c['scenario']}|b{c['batch_size']}|g{c['gen_tokens']}")
+        mode, cid = row["mode"], cell["cell"]
+        what = f"noise_floor.csv: {row['cell']} {mode}"
+        seen.add((cid, mode))
+        arms = {}
+        for o in run.arms:
+            if o["cell"] == cid:
+                ns = {"prefill": o["t_first_ns"] - o["t0_ns"],
+                      "kv_decode": o["t_end_ns"] - o["t_first_ns"],
+                      "e2e_kv": o["t_end_ns"] - o["t0_ns"]}[mode]
+                arms.setdefault((o["block"], o["pair"]), {})[o["arm"]] = ns
+        ratios = [a["b"] / a["a"] for a in arms.values() if len(a) == 2]
+        ratio, low, high = log_mean(ratios) if ratios else (math.nan,) * 3
+        same(what + " aa_ratio", ratio, num(row["aa_ratio"]), 1e-8)
+        same(what + " ci_low", low, num(row["ci_low"]), 1e-7)
+        same(what + " ci_high", high, num(row["ci_high"]), 1e-7)
+        same(what + " mde_percent", 100 * (high - low), num(row["mde_percent"]), 1e-6)
+        if mode != "e2e_kv":
+            continue
+        per_block = {}
+        for c in run.calls.values():
+            if c.cell == cid and c.status == "ok" and not c.warm:
+                per_block.setdefault(c.block, []).append(c.ms["e2e_kv"])
+        ratios = [(o["t_end_ns"] - o["t0_ns"]) / 1e6 / median(per_block[o["block"]])
+                  for o in run.closures if o["cell"] == cid and o["block"] in per_block]
+        ratio, low, high = log_mean(ratios) if ratios else (math.nan,) * 3
+        same(what + " closure", ratio, num(row["closure"]), 1e-8)
+        if "closure_ci_low" in row:
+            same(what + " closure_ci_low", low, num(row["closure_ci_low"]), 1e-7)
+            same(what + " closure_ci_high", high, num(row["closure_ci_high"]), 1e-7)
+    for o in run.arms:
+        if run.plan["blocks"] > 1 and (o["cell"], "e2e_kv") not in seen:
+            fail(f"noise_floor.csv lacks the A/A arms of cell {o['cell']}")
+
+
+X_OF = {"params_total": "params_total", "params_non_embedding": "params_non_embedding",
+        "n_layer": "n_layer"}
+
+
+def law_points(run, backend, batch, mode, x):
+    """[(model, log10 x, log10 ms)] of the models that ran every scenario any of them ran."""
+    out = []
+    mine = [c for c in run.cells if c["backend"] == backend and c["batch_size"] == batch]
+    ran = {c["cell"] for c in mine if run.measured(c["cell"], mode)}
+    wanted = {c["scenario"] for c in mine if c["cell"] in ran}
+    for m in run.plan["models"]:
+        cells = [c for c in mine if c["model"] == m["name"] and c["cell"] in ran]
+        if not cells or {c["scenario"] for c in cells} != wanted:
+            continue
+        times = [[[v for v in vs if v > 0] for vs in run.measured(c["cell"], mode).values()]
+                 for c in cells]
+        if not all(any(t) for t in times):
+            continue  # a clock too coarse to see them
+        logs = [math.log10(median([median(vs) for vs in t if vs])) for t in times]
+        if x == "bytes_read":
+            if mode != "kv_decode" or not all(c["bytes_per_step"] for c in cells):
+                continue
+            size = math.exp(math.fsum(math.log(c["bytes_per_step"] * run.steps(c["cell"]))
+                                      for c in cells) / len(cells))
+        else:
+            size = m.get(X_OF[x]) or (m.get("params_millions_config") or 0) * 1e6 * (
+                x == "params_total")
+            size = size / 1e6 if x.startswith("params") else size
+        if size and size > 0:
+            out.append((m["name"], math.log10(size), math.fsum(logs) / len(logs)))
+    return out
+
+
+def is_decisive(full, part):
+    if part is None:
+        return True
+    (_, b, low, high), (_, without, l, h) = full, part
+    zero, did = l <= 0 <= h, low <= 0 <= high
+    return abs(without / b - 1) > 0.5 or (without > 0) != (b > 0) or (zero and not did)
+
+
+def judge(points):
+    """(intercept, slope, {model: (slope without, decisive)}, supported, mean held-out error)."""
+    x, y = [p[1] for p in points], [p[2] for p in points]
+    full = line(x, y)
+    if full is None:
+        return None
+    left, errors = {}, []
+    for i, p in enumerate(points):
+        part = line(x[:i] + x[i + 1:], y[:i] + y[i + 1:])
+        left[p[0]] = (part[1] if part else math.nan, is_decisive(full, part))
+        errors.append(abs(10**(part[0] + part[1] * x[i] - y[i]) - 1) if part else math.nan)
+    mx = math.fsum(x) / len(x)
+    sxx = math.fsum((a - mx)**2 for a in x)
+    lever = max(1 / len(x) + (a - mx)**2 / sxx for a in x)
+    supported = (len(points) >= 5 and lever < 1 - 1e-9
+                 and not any(d for _, d in left.values()))
+    return full[0], full[1], left, supported, math.fsum(errors) / len(errors)
+
+
+def check_laws(run):
+    rows = table(run, "analysis/laws.csv")
+    if rows is None:
+        return
+    loo = table(run, "analysis/leave_one_out.csv") or []
+    for row in rows:
+        if row["form"] != "power" or (row["x"] not in X_OF and row["x"] != "bytes_read"):
+            continue
+        key = [row[k] for k in ("backend", "batch_size", "mode", "x")]
+        what = "laws.csv: " + " ".join(key) + " " + row["term"]
+        points = law_points(run, key[0], float(key[1]), key[2], key[3])
+        if not points:
+            fail(what + ": the journal has no points for it")
+            continue
+        same(what + " n_models", len(points), num(row["n_models"]))
+        got = judge(points)
+        if got is None:
+            same_text(what + " verdict", "not_identifiable", row["verdict"])
+            continue
+        same(what + " estimate", got[row["term"] == "slope"], num(row["estimate"]), 1e-7, 1e-10)
+        same(what + " loo_mape", got[4], num(row["loo_mape"]), 1e-6)
+        same_text(what + " verdict", "supported" if got[3] else "not_identifiable", row["verdict"])
+        estimate, low, high = (num(row[k]) for k in ("estimate", "ci_low", "ci_high"))
+        if not math.isnan(low) and not low <= estimate <= high:
+            fail(what + ": the estimate lies outside its own interval")
+        for name, slope in re.findall(r"without (\S+) the slope goes from \S+ to (-?[\d.]+\d)",
+                                      row["because"]):
+            same(what + " because, without " + name, got[2][name][0], float(slope), 0, 6e-4)
+        for part in loo:
+            if row["term"] == part["term"] == "slope" and part["form"] == "power" and key == [
+                    part[k] for k in ("backend", "batch_size", "mode", "x")]:
+                slope, decisive = got[2][part["left_out"]]
+                here = f"leave_one_out.csv: {' '.join(key)} without {part['left_out']}"
+                same(here, slope, num(part["estimate"]), 1e-7, 1e-10)
+                same_text(here + " decisive", str(decisive), part["decisive"])
+
+
+def check_tails(run):
+    rows = table(run, "analysis/tails.csv")
+    if rows is None:
+        return
+    for row in rows:
+        ids = [c["cell"] for c in run.cells if c["backend"] == row["backend"] and
+               c["model"] == row["model"] and c["scenario"] == row["scenario"]]
+        if len(ids) != 1:
+            continue
+        values = [v for vs in run.measured(ids[0], row["mode"]).values() for v in vs]
+        q = float(row["quantile"])
+        what = " ".join(["tails.csv:", row["model"], row["scenario"], row["mode"], row["quantile"]])
+        low, high = exact_interval(values, q)
+        told = q <= 0.5 or not math.isnan(low)
+        same(what + " n", len(values), num(row["n"]))
+        same(what + " estimate_ms", quantile(values, q) if told else math.nan,
+             num(row["estimate_ms"]))
+        same(what + " ci_low", low, num(row["ci_low"]))
+        same(what + " ci_high", high, num(row["ci_high"]))
+
+
+# --- the sentences --------------------------------------------------------------------------------
+
+NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+SPAN = rf"({NUMBER})(?: \(({NUMBER}) to ({NUMBER})\))?"
+
+
+def said(what, value, text):
+    """A printed number is the value rounded to the digits it has."""
+    if text:
+        digits = len(text.split(".")[1]) if "." in text else 0
+        same(what, value, float(text), 0 if "e" not in text else 6e-3,
+             0.5000001 * 10.0**-digits)
+
+
+def check_report(run, medians):
+    path = os.path.join(run.dir, "report.md")
+    if not os.path.exists(path):
+        return
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    n_before = checked
+    for m in re.finditer(rf"On (\S+) one decode step takes {SPAN} ms on (\S+) \(\S+ M parameters\) "
+                         rf"and {SPAN} ms on (\S+) \(", text):
+        backend, numbers = m.group(1), (m.group(2, 3, 4), m.group(6, 7, 8))
+        for model, texts in zip((m.group(5), m.group(9)), numbers):
+            rows = [v for k, v in medians.items() if k[0] == backend and k[2:4] ==
+                    ("__all__", "kv_decode") and (k[1] == model or k[1].endswith("/" + model))]
+            if len(rows) != 1:
+                continue
+            for i, part in enumerate(texts):
+                said(f"report.md: a decode step of {model}", rows[0][i] / rows[0][3], part)
+    words = {"a decode step": "kv_decode", "prefill": "prefill", "an end-to-end call": "e2e_kv"}
+    xs = {"total parameters": "params_total", "bytes read": "bytes_read", "layers": "n_layer",
+          "non-embedding parameters": "params_non_embedding"}
+    batches = {c["batch_size"] for c in run.cells}
+    for m in re.finditer(rf"On (\S+) the time of ({'|'.join(words)}) grows as a power of "
+                         rf"({'|'.join(xs)}) with exponent ({NUMBER}).*?over (\d+) models", text):
+        if len(batches) != 1:
+            continue
+        points = law_points(run, m.group(1), next(iter(batches)), words[m.group(2)],
+                            xs[m.group(3)])
+        got = judge(points)
+        here = f"report.md: {m.group(2)} against {m.group(3)}"
+        said(here + ", exponent", got[1], m.group(4))
+        same(here + ", models", len(points), int(m.group(5)))
+        same_text(here + ", supported", True, got[3])
+        error = re.match(rf".*?is missed by ({NUMBER}) %", text[m.end():].split("\n")[0])
+        if error:
+            said(here + ", held-out error", 100 * got[4], error.group(1))
+    for m in re.finditer(r"^\| (\S+) \| (\S+) \| (\S+) \| (\d+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|"
+                         r" ([^|]*) \|$", text, re.M):
+        parts = zip(("prefill", "kv_decode", "e2e_kv"), (m.group(5), m.group(6), m.group(8)))
+        for mode, cell in parts:
+            rows = [v for k, v in medians.items() if k[0] == m.group(1) and k[2] == "__all__" and
+                    k[3] == mode and k[4] == int(m.group(4)) and
+                    (k[1] == m.group(2) or k[1].endswith("/" + m.group(2)))]
+            span = re.fullmatch(SPAN, cell.strip())
+            if len(rows) == 1 and span:
+                divisor = rows[0][3] if mode == "kv_decode" else 1
+                for i, part in enumerate(span.groups()):
+                    said(f"report.md: {mode} of {m.group(2)}", rows[0][i] / divisor, part)
+    if checked == n_before:
+        fail("report.md: not one of its numbers was recognised; have its sentences changed?")
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    try:
+        run = Run(sys.argv[1])
+    except (OSError, ValueError, KeyError) as e:
+        print(f"{sys.argv[1]}: cannot be read: {e!r}", file=sys.stderr)
+        return 2
+    check_journal(run)
+    check_metrics(run)
+    medians = all_medians(run)
+    check_medians(run, medians)
+    check_noise(run)
+    check_laws(run)
+    check_tails(run)
+    check_report(run, medians)
+    for p in problems[:40]:
+        print(p)
+    print(f"{checked} numbers recomputed, {len(problems)} differ")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
