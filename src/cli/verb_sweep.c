@@ -62,13 +62,29 @@ static int show_one(il_study *study, bool json, il_error *err)
     return rc;
 }
 
+/* The plan of one step; all of them together are one JSON array. */
+static int show_step(const axis *a, size_t i, il_study *study, bool json, il_error *err)
+{
+    if (json) {
+        (void)puts(i == 0 ? "[" : ",");
+    } else {
+        (void)printf("%s%s %lld\n", i == 0 ? "" : "\n", a->name, (long long)a->values[i]);
+    }
+    int rc = show_one(study, json, err);
+    if (json && i + 1 == a->n) {
+        (void)puts("]");
+    }
+    return rc;
+}
+
 /* A resumed sweep goes on in the run that was interrupted and begins those that were not. */
-static int run_one(il_study *study, const char *dir, const il_param_set *flags, int *exit_code,
-                   bool *interrupted, il_error *err)
+static int run_one(il_study *study, const char *top, const char *dir, const il_param_set *flags,
+                   int *exit_code, bool *interrupted, il_error *err)
 {
     char journal[IL_PATH_BYTES + 32];
     (void)snprintf(journal, sizeof journal, "%s/journal.jsonl", dir);
-    il_study_run run = {.out_dir = dir, .quiet = il_param_flag(flags, IL_P_QUIET)};
+    il_study_run run = {
+        .out_dir = dir, .resume_dir = top, .quiet = il_param_flag(flags, IL_P_QUIET)};
     run.resume = il_param_flag(flags, IL_P_RESUME) && il_path_is_file(journal);
     int rc = il_study_run_all(study, &run, err);
     if (rc != IL_OK) {
@@ -77,7 +93,11 @@ static int run_one(il_study *study, const char *dir, const il_param_set *flags, 
     int code = il_study_run_verdict(&run);
     *exit_code = code > *exit_code ? code : *exit_code;
     *interrupted = run.result.interrupted;
-    return run.result.interrupted ? IL_OK : il_derive_run(dir, flags, err);
+    if (run.result.interrupted) {
+        il_analysis_summary summary;
+        return il_derive_tables(dir, flags, &summary, err);
+    }
+    return il_derive_one(dir, flags, err);
 }
 
 static int sweep_all(const axis *a, const char *path, const char *top, const il_param_set *flags,
@@ -96,14 +116,13 @@ static int sweep_all(const axis *a, const char *path, const char *top, const il_
                                        (long long)a->values[i], study.run_name)
                             : 0;
         if (rc == IL_OK && plan_only) {
-            (void)fprintf(stderr, "%s %lld\n", a->name, (long long)a->values[i]);
-            rc = show_one(&study, il_param_flag(flags, IL_P_JSON), err);
+            rc = show_step(a, i, &study, il_param_flag(flags, IL_P_JSON), err);
         } else if (rc == IL_OK && (n < 0 || (size_t)n >= sizeof dir)) {
             rc = il_fail(err, IL_E_RANGE, "path too long");
         } else if (rc == IL_OK) {
             il_log(IL_LOG_INFO, "run %zu of %zu: %s %lld", i + 1, a->n, a->name,
                    (long long)a->values[i]);
-            rc = run_one(&study, dir, flags, &code, &interrupted, err);
+            rc = run_one(&study, top, dir, flags, &code, &interrupted, err);
             n_ok += code != IL_EXIT_NO_OK_ROW;
             *exit_code = code == IL_EXIT_CALLS_FAILED ? code : *exit_code;
         }
