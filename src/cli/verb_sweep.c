@@ -4,12 +4,14 @@
  * what can be said of all of them together.
  */
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "cli/derive.h"
 #include "cli/study_run.h"
 #include "cli/verbs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct axis {
@@ -77,9 +79,24 @@ static int show_step(const axis *a, size_t i, il_study *study, bool json, il_err
     return rc;
 }
 
-/* A resumed sweep goes on in the run that was interrupted and begins those that were not. */
+/* The medians of one run, for the one JSON document of a sweep that has no combined tables. */
+static int add_rows(json_t *rows, const char *dir, il_error *err)
+{
+    char path[IL_PATH_BYTES + 64];
+    json_t *more = NULL;
+    (void)snprintf(path, sizeof path, "%s/analysis/summary_by_model_backend_mode.csv", dir);
+    int rc = il_derive_csv_json(path, &more, err);
+    if (rc == IL_OK && json_array_extend(rows, more) != 0) {
+        rc = il_fail(err, IL_E_NOMEM, "no memory for the table");
+    }
+    json_decref(more);
+    return rc;
+}
+
+/* rows: NULL in a sweep over decode lengths, whose combined tables stand for its runs on stdout.
+ * A resumed sweep goes on in the run that was interrupted and begins those that were not. */
 static int run_one(il_study *study, const char *top, const char *dir, const il_param_set *flags,
-                   int *exit_code, bool *interrupted, il_error *err)
+                   json_t *rows, int *exit_code, bool *interrupted, il_error *err)
 {
     char journal[IL_PATH_BYTES + 32];
     (void)snprintf(journal, sizeof journal, "%s/journal.jsonl", dir);
@@ -97,13 +114,28 @@ static int run_one(il_study *study, const char *top, const char *dir, const il_p
         il_analysis_summary summary;
         return il_derive_tables(dir, flags, &summary, err);
     }
-    return il_derive_one(dir, flags, err);
+    if (!rows) {
+        return il_derive_one(dir, flags, err);
+    }
+    bool json = il_param_flag(flags, IL_P_JSON);
+    rc = json ? il_derive_one(dir, flags, err) : il_derive_run(dir, flags, err);
+    return rc == IL_OK && json ? add_rows(rows, dir, err) : rc;
+}
+
+static int print_rows(const json_t *rows, il_error *err)
+{
+    char *text = il_json_dump_pretty(rows);
+    int rc = text && puts(text) != EOF ? IL_OK : il_fail(err, IL_E_IO, "cannot print the table");
+    free(text);
+    return rc;
 }
 
 static int sweep_all(const axis *a, const char *path, const char *top, const il_param_set *flags,
                      int *exit_code, il_error *err)
 {
     bool plan_only = il_param_flag(flags, IL_P_PLAN), interrupted = false;
+    bool lengths = strcmp(a->name, "gen") == 0; /* the combined tables are about these */
+    json_t *rows = lengths || plan_only ? NULL : json_array();
     int rc = IL_OK;
     unsigned n_ok = 0;
     for (size_t i = 0; rc == IL_OK && i < a->n && !interrupted; i++) {
@@ -122,7 +154,7 @@ static int sweep_all(const axis *a, const char *path, const char *top, const il_
         } else if (rc == IL_OK) {
             il_log(IL_LOG_INFO, "run %zu of %zu: %s %lld", i + 1, a->n, a->name,
                    (long long)a->values[i]);
-            rc = run_one(&study, top, dir, flags, &code, &interrupted, err);
+            rc = run_one(&study, top, dir, flags, rows, &code, &interrupted, err);
             n_ok += code != IL_EXIT_NO_OK_ROW;
             *exit_code = code == IL_EXIT_CALLS_FAILED ? code : *exit_code;
         }
@@ -130,9 +162,13 @@ static int sweep_all(const axis *a, const char *path, const char *top, const il_
     }
     if (rc == IL_OK && !plan_only && !interrupted) {
         *exit_code = n_ok == 0 ? IL_EXIT_NO_OK_ROW : *exit_code;
-        bool lengths = strcmp(a->name, "gen") == 0; /* the combined tables are about these */
-        rc = n_ok > 0 && lengths ? il_derive_sweep(top, flags, err) : IL_OK;
+        if (n_ok > 0 && lengths) {
+            rc = il_derive_sweep(top, flags, err);
+        } else if (!lengths && il_param_flag(flags, IL_P_JSON)) {
+            rc = print_rows(rows, err);
+        }
     }
+    json_decref(rows);
     return rc;
 }
 

@@ -88,7 +88,7 @@ expect 3 'inferlaw model make --suite tr121' "$bin" run missing.yaml --out-dir r
 check '[ "$(grep -c "\"status\":\"skipped\"" r2/journal.jsonl)" -eq 4 ]'
 
 # Skipped cells of one reason are told once, with their models.
-sed 's/name: models\/gpt2-5m, kind: hf}/name: m1}, {name: m2}/' missing.yaml >missing2.yaml
+sed 's/name: nowhere\/gpt2-5m, kind: hf}/name: m1}, {name: m2}/' missing.yaml >missing2.yaml
 expect 0 '2 cells of x (m1, m2): no checkpoint directory of this name' "$bin" run missing2.yaml --plan
 
 # no permission, no space
@@ -196,6 +196,12 @@ expect 1 'inferlaw sweep' "$bin" run sweep.yaml
 expect 0 '"cells"' "$bin" sweep sweep.yaml --plan --json
 check '[ "$(grep -c "^[][,]$" out.txt)" -eq 3 ] && [ "$(head -1 out.txt)$(tail -1 out.txt)" = "[]" ]'
 expect 0 '"decode_fraction_median"' "$bin" sweep sweep.yaml --out-dir sw2 --json --no-plots
+check '[ "$(grep -c "^\[" out.txt)" -eq 1 ]'
+
+# A sweep over something else: the runs' summaries, or one JSON document.
+sed 's/^gen_tokens: 4/gen_tokens: 4\nbatch_sizes: [1, 2]/' noop.yaml >batches.yaml
+expect 0 'What this run cannot tell' "$bin" sweep batches.yaml --out-dir sw3 --no-plots
+expect 0 '"latency_median_ms"' "$bin" sweep batches.yaml --out-dir sw4 --json --no-plots
 check '[ "$(grep -c "^\[" out.txt)" -eq 1 ]'
 
 # bench: stdout is the table alone, and JSON when asked
