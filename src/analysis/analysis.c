@@ -163,6 +163,7 @@ int il_analysis_run(const char *run_dir, const il_analysis_options *options,
     if (!il_path_is_dir(run_dir)) {
         int rc = il_fail(err, IL_E_NOT_FOUND, "no such run directory");
         il_error_where(err, "%s", run_dir);
+        il_error_hint(err, "give the directory that \"inferlaw run\" wrote, as runs/NAME-UTC");
         return rc;
     }
     int rc = il_rows_open(run_dir, &rows, err);

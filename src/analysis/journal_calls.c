@@ -285,6 +285,20 @@ static int add_ceiling(load *l, const json_t *line, il_error *err)
     return rc;
 }
 
+/* A load: the kernels and threads that "auto" and 0 of the plan became. */
+static int add_load(load *l, const json_t *line, il_error *err)
+{
+    const char *backend = text_of(line, "backend");
+    json_t *facts = json_object_get(line, "facts");
+    if (!backend || !json_is_object(facts)) {
+        return IL_OK;
+    }
+    l->journal->ran = l->journal->ran ? l->journal->ran : json_object();
+    return l->journal->ran && json_object_set(l->journal->ran, backend, facts) == 0
+               ? IL_OK
+               : il_fail(err, IL_E_NOMEM, "no memory for the facts of a load");
+}
+
 static int visit(json_t *line, uint64_t at, void *user, il_error *err)
 {
     load *l = user;
@@ -312,6 +326,9 @@ static int visit(json_t *line, uint64_t at, void *user, il_error *err)
     }
     if (strcmp(kind, "ceiling") == 0) {
         return add_ceiling(l, line, err);
+    }
+    if (strcmp(kind, "cold") == 0) {
+        return add_load(l, line, err);
     }
     return IL_OK; /* kinds the tables do not need, and those of later versions */
 }
@@ -398,6 +415,7 @@ int il__journal_load(const char *path, const char *scratch_dir, il__journal *out
 void il__journal_free(il__journal *journal)
 {
     json_decref(journal->plan);
+    json_decref(journal->ran);
     il_vector_free(&journal->calls);
     il_arena_free(&journal->arena);
 }

@@ -41,6 +41,7 @@ typedef struct il__call {
 typedef struct il__journal {
     il_arena arena; /* texts of calls */
     json_t *plan;   /* the last plan line */
+    json_t *ran;    /* backend name → what its worker said of itself: isa, threads; may be NULL */
     int64_t n_calls, blocks, warmups, repetitions;
     il_vector calls; /* il__call, by call_idx */
     const char *scratch_dir;

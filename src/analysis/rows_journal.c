@@ -22,7 +22,7 @@ typedef struct sink {
 } sink;
 
 typedef struct plan_cell {
-    const json_t *cell, *model, *backend, *scenario;
+    const json_t *cell, *model, *backend, *scenario, *ran;
 } plan_cell;
 
 static const json_t *named(const json_t *plan, const char *list, const char *name)
@@ -57,6 +57,16 @@ static double number(const json_t *object, const char *key)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
+/* Kernels and threads as they ran; "auto" and 0 are questions, not answers. */
+static void fill_runtime(il_metric_row *row, const plan_cell *p)
+{
+    const char *asked = json_string_value(json_object_get(p->backend, "isa"));
+    double threads = number(p->ran, "threads"), threads_asked = number(p->backend, "threads");
+    set_text(row, IL_C_isa, asked && strcmp(asked, "auto") != 0 ? asked : NULL);
+    take_text(row, IL_C_isa, p->ran, "isa");
+    row->v[IL_C_threads].num = !isnan(threads) ? threads : threads_asked > 0 ? threads_asked : NAN;
+}
+
 /* The columns that are the same for every call of a cell. */
 static void fill_cell(il_metric_row *row, const plan_cell *p)
 {
@@ -79,10 +89,9 @@ static void fill_cell(il_metric_row *row, const plan_cell *p)
     take_text(row, IL_C_backend_kind_asked, p->backend, "kind_asked");
     take_text(row, IL_C_dtype, p->backend, "dtype");
     take_text(row, IL_C_device, p->backend, "device");
-    take_text(row, IL_C_isa, p->backend, "isa");
+    fill_runtime(row, p);
     take_text(row, IL_C_logits, p->backend, "logits");
     take_text(row, IL_C_replication, p->backend, "replication");
-    row->v[IL_C_threads].num = number(p->backend, "threads");
     const json_t *reference = json_object_get(p->backend, "reference");
     row->v[IL_C_reference].num = json_is_boolean(reference) ? json_is_true(reference) : NAN;
     take_text(row, IL_C_model_kind, p->model, "kind");
@@ -305,6 +314,7 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
             p.model = named(j->plan, "models", json_string_value(json_object_get(p.cell, "model")));
             p.backend =
                 named(j->plan, "backends", json_string_value(json_object_get(p.cell, "backend")));
+            p.ran = json_object_get(j->ran, json_string_value(json_object_get(p.backend, "name")));
             p.scenario =
                 named(j->plan, "scenarios", json_string_value(json_object_get(p.cell, "scenario")));
             fill_cell(&row, &p);

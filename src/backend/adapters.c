@@ -34,8 +34,9 @@ static int hf_supports(il_backend *b, const il_backend_model *model, il_error *e
         return rc;
     }
     rc = il_fail(err, IL_E_UNSUPPORTED, "the PyTorch worker is not part of this version");
-    il_error_hint(err, "--map hf=native runs these checkpoints on the built-in engine; `command:` "
-                       "on the backend entry names a worker of your own (docs/wire.md)");
+    il_error_hint(err, "--map hf=native runs these checkpoints on the built-in engine; or pip "
+                       "install torch transformers and name a worker of your own by `command:` on "
+                       "the backend entry (docs/wire.md)");
     return rc;
 }
 
@@ -46,8 +47,9 @@ static int onnxruntime_supports(il_backend *b, const il_backend_model *model, il
         return rc;
     }
     rc = il_fail(err, IL_E_UNSUPPORTED, "the ONNX Runtime worker is not part of this version");
-    il_error_hint(err, "--map onnxruntime=native runs these checkpoints on the built-in engine; "
-                       "`command:` on the backend entry names a worker of your own (docs/wire.md)");
+    il_error_hint(err, "--map onnxruntime=native runs these checkpoints on the built-in engine; or "
+                       "pip install onnxruntime and name a worker of your own by `command:` on the "
+                       "backend entry (docs/wire.md)");
     return rc;
 }
 
@@ -81,8 +83,8 @@ static int server_supports(il_backend *b, const il_backend_model *model, il_erro
     (void)model;
     int rc = il_fail(err, IL_E_UNSUPPORTED, "this version of inferlaw does not drive %s",
                      b->ops == &il__backend_ollama ? "Ollama" : "OpenAI-compatible servers");
-    il_error_hint(err, "a model that a server holds cannot be mapped to another backend; "
-                       "checkpoint directories run on kind native");
+    il_error_hint(err, "a model that a server holds cannot be mapped to another backend; leave the "
+                       "entry out with --backends, or measure checkpoints on kind native");
     return rc;
 }
 

@@ -101,7 +101,8 @@ static int check_entry(const il_param_set *entry, il_dtype *dtype, il_error *err
                      "the native engine of this version computes on the CPU "
                      "alone, not on %s",
                      il_param_text(entry, IL_P_DEVICE));
-        il_error_hint(err, "device: cpu");
+        il_error_hint(err,
+                      "write device: cpu on this backend entry, or leave it out with --backends");
         return rc;
     }
     if (*dtype != IL_DTYPE_F32 && *dtype != IL_DTYPE_BF16) {

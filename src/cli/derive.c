@@ -8,8 +8,10 @@
 #include "model/suite.h"
 #include "report/plots.h"
 #include "report/report.h"
+#include "cli/table.h"
 #include "report/summary.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,7 +123,7 @@ int il_derive_report(const char *run_dir, FILE *to, il_error *err)
     return rc == IL_OK && to ? il_summary_print(run_dir, to, err) : rc;
 }
 
-static int print_csv_as_json(const char *run_dir, const char *name, il_error *err)
+int il_derive_print_json(const char *run_dir, const char *name, il_error *err)
 {
     char path[PATH_BYTES];
     json_t *rows = NULL;
@@ -140,19 +142,66 @@ static int print_csv_as_json(const char *run_dir, const char *name, il_error *er
     return rc;
 }
 
-int il_derive_run(const char *run_dir, const il_param_set *flags, il_error *err)
+/* Plots, report.md and, with `to`, the summary. */
+static int derive_all(const char *run_dir, const il_param_set *flags, bool *any_ok, FILE *to,
+                      il_error *err)
 {
     il_analysis_summary summary;
     int rc = il_derive_tables(run_dir, flags, &summary, err);
-    if (rc != IL_OK || flag_set(flags, IL_P_NO_ANALYSIS) || summary.n_ok == 0) {
+    *any_ok = rc == IL_OK && !flag_set(flags, IL_P_NO_ANALYSIS) && summary.n_ok > 0;
+    if (!*any_ok) {
         return rc;
     }
-    bool json = flag_set(flags, IL_P_JSON);
     rc = flag_set(flags, IL_P_PLOTS) ? il_derive_plots(run_dir, err) : IL_OK;
-    rc = rc == IL_OK ? il_derive_report(run_dir, json ? NULL : stdout, err) : rc;
-    if (rc == IL_OK && json) {
-        rc = print_csv_as_json(run_dir, "analysis/summary_by_model_backend_mode_agg.csv", err);
+    return rc == IL_OK ? il_derive_report(run_dir, to, err) : rc;
+}
+
+int il_derive_run(const char *run_dir, const il_param_set *flags, il_error *err)
+{
+    bool json = flag_set(flags, IL_P_JSON), any_ok;
+    int rc = derive_all(run_dir, flags, &any_ok, json ? NULL : stdout, err);
+    if (rc == IL_OK && json && any_ok) {
+        rc = il_derive_print_json(run_dir, "analysis/summary_by_model_backend_mode_agg.csv", err);
     }
+    return rc;
+}
+
+int il_derive_one(const char *run_dir, const il_param_set *flags, il_error *err)
+{
+    bool any_ok;
+    return derive_all(run_dir, flags, &any_ok, NULL, err);
+}
+
+/* decode_fraction_summary.csv for people. */
+static int print_fractions(const char *sweep_dir, il_error *err)
+{
+    static const char *const keys[] = {"backend", "gen_tokens_target", "n_models",
+                                       "decode_fraction_median"};
+    static const il_column columns[] = {{"backend", "backend"},
+                                        {"steps", "gen_tokens_target"},
+                                        {"models", "n_models"},
+                                        {"decode share", "decode_fraction_median"}};
+    char path[PATH_BYTES];
+    json_t *rows = NULL;
+    if (il_path_join(path, sizeof path, sweep_dir, "decode_fraction_summary.csv") != IL_OK) {
+        return il_fail(err, IL_E_RANGE, "path too long");
+    }
+    int rc = il_derive_csv_json(path, &rows, err);
+    il_table t;
+    il_table_init(&t, columns, 4);
+    for (size_t i = 0; rc == IL_OK && i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        const json_t *name = json_object_get(row, keys[0]);
+        il_table_text(&t, json_string_value(name));
+        for (size_t k = 1; k < 4; k++) {
+            const json_t *value = json_object_get(row, keys[k]);
+            il_table_real(&t, json_is_number(value) ? json_number_value(value) : (double)NAN,
+                          k == 3 ? 3 : 0);
+        }
+    }
+    rc = rc == IL_OK ? il_table_print(&t, false, stdout, err) : rc;
+    il_table_free(&t);
+    json_decref(rows);
     return rc;
 }
 
@@ -166,9 +215,12 @@ int il_derive_sweep(const char *sweep_dir, const il_param_set *flags, il_error *
         return rc;
     }
     if (flag_set(flags, IL_P_JSON)) {
-        return print_csv_as_json(sweep_dir, "decode_fraction_summary.csv", err);
+        return il_derive_print_json(sweep_dir, "decode_fraction_summary.csv", err);
     }
-    il_log(IL_LOG_INFO, "combined tables: %s/decode_sweep_summary.csv, decode_fraction_*.csv",
+    rc = print_fractions(sweep_dir, err);
+    il_log(IL_LOG_INFO,
+           "combined: decode_sweep_summary.csv, decode_fraction_by_model.csv, "
+           "decode_fraction_summary.csv, plots/ in %s; each run there has its report.md",
            sweep_dir);
-    return IL_OK;
+    return rc;
 }

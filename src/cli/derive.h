@@ -27,8 +27,14 @@ int il_derive_report(const char *run_dir, FILE *to, il_error *err);
  * summary on stdout; with --json the summary by model is stdout's one JSON document instead. */
 int il_derive_run(const char *run_dir, const il_param_set *flags, il_error *err);
 
-/* The combined tables and plot of a sweep directory. */
+/* As il_derive_run, but for one run of several: stdout is left alone. */
+int il_derive_one(const char *run_dir, const il_param_set *flags, il_error *err);
+
+/* The combined tables and plot of a sweep directory; on stdout the share of decode by length. */
 int il_derive_sweep(const char *sweep_dir, const il_param_set *flags, il_error *err);
+
+/* RUN/name on stdout as JSON. */
+int il_derive_print_json(const char *run_dir, const char *name, il_error *err);
 
 /* A CSV file as a JSON array of objects, numbers as numbers, empty fields as null. The caller owns
  * *out, also after a failure. */

@@ -87,20 +87,49 @@ static int verb_match(const il_verb *verb, int argc, char *const *argv)
     return argc >= 2 && strcmp(argv[1], space + 1) == 0 ? 2 : 0;
 }
 
-static int unknown_verb(const char *word)
+/* The verbs of two words that begin with this one; 0 when there are none. */
+static unsigned print_group(const char *word, FILE *to)
+{
+    unsigned n = 0;
+    size_t len = strlen(word);
+    for (const il_verb *const *v = verbs; *v; v++) {
+        if (strncmp((*v)->name, word, len) != 0 || (*v)->name[len] != ' ') {
+            continue;
+        }
+        if (to) {
+            char left[64];
+            (void)snprintf(left, sizeof left, "inferlaw %s %s", (*v)->name, (*v)->arguments);
+            (void)fprintf(to, n == 0 ? "usage:\n  %-28s %s\n" : "  %-28s %s\n", left,
+                          (*v)->summary);
+        }
+        n++;
+    }
+    return n;
+}
+
+static int unknown_verb(int argc, char *const *argv)
 {
     const char *names[64];
     size_t n = 0;
     for (const il_verb *const *v = verbs; *v && n < 64; v++) {
         names[n++] = (*v)->name;
     }
+    bool group = print_group(argv[0], NULL) > 0;
+    const char *second = argc > 1 ? argv[1] : "--help";
+    if (group && (strcmp(second, "--help") == 0 || strcmp(second, "-h") == 0)) {
+        (void)print_group(argv[0], argc > 1 ? stdout : stderr);
+        return argc > 1 ? IL_EXIT_DONE : IL_EXIT_USAGE;
+    }
+    char word[128];
+    (void)snprintf(word, sizeof word, "%s%s%s", argv[0], group ? " " : "", group ? second : "");
     il_error err = {0};
     (void)il_fail(&err, IL_E_USAGE, "unknown verb \"%s\"", word);
     const char *nearest = il_text_nearest(word, names, n);
     if (nearest) {
         il_error_hint(&err, "did you mean \"inferlaw %s\"?", nearest);
     } else {
-        il_error_hint(&err, "inferlaw --help lists the verbs");
+        il_error_hint(&err, "inferlaw %s%s--help lists the verbs", group ? argv[0] : "",
+                      group ? " " : "");
     }
     il_log_error(&err);
     return IL_EXIT_USAGE;
@@ -163,5 +192,5 @@ int main(int argc, char **argv)
             return run_verb(*v, argc - 1 - n, argv + 1 + n);
         }
     }
-    return unknown_verb(argv[1]);
+    return unknown_verb(argc - 1, argv + 1);
 }

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const il_column columns[] = {
     {"cell", "cell"},         {"backend", "backend"},       {"model", "model"},
@@ -44,22 +45,55 @@ static void cell_row(il_table *t, const il_plan *p, uint32_t i)
     il_table_text(t, runs ? NULL : il_code_name(c->skip.code));
 }
 
+static bool same_skip(const il_plan *p, uint32_t i, uint32_t k)
+{
+    const il_cell *a = &p->cells[i], *b = &p->cells[k];
+    return a->backend == b->backend && b->skip.code == a->skip.code &&
+           strcmp(a->skip.what, b->skip.what) == 0 && strcmp(a->skip.hint, b->skip.hint) == 0;
+}
+
+bool il_plan_skip_group(const il_plan *p, uint32_t i, il_buf *to)
+{
+    const il_cell *c = &p->cells[i];
+    uint32_t n = 0;
+    size_t last = SIZE_MAX;
+    if (c->skip.code == IL_OK) {
+        return false;
+    }
+    for (uint32_t k = 0; k < i; k++) {
+        if (same_skip(p, i, k)) {
+            return false;
+        }
+    }
+    for (uint32_t k = i; k < p->n_cells; k++) {
+        n += same_skip(p, i, k);
+    }
+    (void)il_buf_printf(to, "%u cell%s of %s (", n, n == 1 ? "" : "s",
+                        p->study->backends[c->backend].name);
+    for (uint32_t k = i; k < p->n_cells; k++) {
+        if (same_skip(p, i, k) && p->cells[k].model != last) {
+            (void)il_buf_printf(to, "%s%s", last == SIZE_MAX ? "" : ", ",
+                                p->study->models[p->cells[k].model].name);
+            last = p->cells[k].model;
+        }
+    }
+    (void)il_buf_printf(to, "): %s%s%s", c->skip.what, c->skip.hint[0] ? "; " : "", c->skip.hint);
+    return true;
+}
+
 static void print_skips(const il_plan *p)
 {
-    const char *last = "";
+    il_buf text;
+    bool first = true;
+    il_buf_init(&text, 16 << 20);
     for (uint32_t i = 0; i < p->n_cells; i++) {
-        const il_cell *c = &p->cells[i];
-        if (c->skip.code == IL_OK) {
-            continue;
+        il_buf_clear(&text);
+        if (il_plan_skip_group(p, i, &text)) {
+            (void)printf("%s  %s\n", first ? "\nskipped cells\n" : "", il_buf_text(&text));
+            first = false;
         }
-        if (last[0] == '\0') {
-            (void)printf("\nskipped cells\n");
-        }
-        (void)printf("  %u  %s on %s: %s", i, p->study->models[c->model].name,
-                     p->study->backends[c->backend].name, c->skip.what);
-        (void)printf("%s%s\n", c->skip.hint[0] ? "; " : "", c->skip.hint);
-        last = c->skip.what;
     }
+    il_buf_free(&text);
 }
 
 static void print_totals(const il_plan *p)

@@ -95,7 +95,7 @@ static void show_making(const char *name, uint64_t done, uint64_t total, void *u
     making *m = user;
     if (m->name != name) {
         m->name = name;
-        il_log(IL_LOG_INFO, "making %s (%.0f MB of weights from the seed)", name,
+        il_log(IL_LOG_INFO, "making %s (%.3g MB of weights from the seed)", name,
                (double)total / 1e6);
     }
     (void)done;
@@ -122,16 +122,15 @@ static void say_plan(const il_plan *plan)
     il_log(IL_LOG_INFO, "%s: %u cells%s, %u block%s, %llu calls, guessed at %s",
            plan->study->run_name, plan->n_cells, more, plan->blocks, plan->blocks == 1 ? "" : "s",
            (unsigned long long)plan->n_calls, time);
-    const il_error *last = NULL;
+    il_buf text;
+    il_buf_init(&text, 16 << 20);
     for (uint32_t i = 0; i < plan->n_cells; i++) {
-        const il_cell *c = &plan->cells[i];
-        if (c->skip.code != IL_OK && (!last || strcmp(last->what, c->skip.what) != 0)) {
-            il_log(IL_LOG_WARN, "skipped: %s on %s: %s%s%s", plan->study->models[c->model].name,
-                   plan->study->backends[c->backend].name, c->skip.what,
-                   c->skip.hint[0] ? "; " : "", c->skip.hint);
-            last = &c->skip;
+        il_buf_clear(&text);
+        if (il_plan_skip_group(plan, i, &text)) {
+            il_log(IL_LOG_WARN, "skipped: %s", il_buf_text(&text));
         }
     }
+    il_buf_free(&text);
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -191,6 +190,56 @@ int il_study_run_all(il_study *study, il_study_run *run, il_error *err)
     return rc;
 }
 
+static void put_quoted(il_buf *to, const char *word)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                "_@%+=:,./-";
+    if (word[0] && strspn(word, plain) == strlen(word)) {
+        (void)il_buf_puts(to, word);
+        return;
+    }
+    (void)il_buf_puts(to, "'");
+    for (const char *p = word; *p; p++) {
+        (void)il_buf_printf(to, *p == '\'' ? "'\\''" : "%c", *p);
+    }
+    (void)il_buf_puts(to, "'");
+}
+
+/* The command of this run again, to be pasted: its words but for the run directory, then how to go
+ * on. */
+static void put_resume(il_buf *to, const char *dir)
+{
+    il_arena arena = {0};
+    char **argv = NULL;
+    int argc = 0;
+    (void)il_study_argv(&arena, &argc, &argv);
+    for (int i = 0; i < argc; i++) {
+        bool alone = strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--out-dir") == 0;
+        if (alone || strcmp(argv[i], "--resume") == 0 || strncmp(argv[i], "--out-dir=", 10) == 0) {
+            i += alone;
+            continue;
+        }
+        put_quoted(to, argv[i]);
+        (void)il_buf_puts(to, " ");
+    }
+    (void)il_buf_puts(to, "--resume --out-dir ");
+    put_quoted(to, dir);
+    il_arena_free(&arena);
+}
+
+static void say_how_to_go_on(const il_study_run *run)
+{
+    il_buf command;
+    il_buf_init(&command, 1 << 20);
+    put_resume(&command, run->resume_dir ? run->resume_dir : run->dir);
+    il_log(IL_LOG_WARN, "%s; to go on:\n  %s",
+           run->result.interrupted ? "interrupted"
+                                   : "time_budget_s is used up, the rest are "
+                                     "not_run rows",
+           il_buf_text(&command));
+    il_buf_free(&command);
+}
+
 int il_study_run_verdict(const il_study_run *run)
 {
     const il_driver_result *r = &run->result;
@@ -203,14 +252,8 @@ int il_study_run_verdict(const il_study_run *run)
            "%llu calls ok, %llu failed, %llu skipped, %llu flagged, %llu not run, in %s: %s",
            (unsigned long long)r->ok, (unsigned long long)r->error, (unsigned long long)r->skipped,
            (unsigned long long)r->flagged, (unsigned long long)r->not_run, time, run->dir);
-    if (r->interrupted) {
-        il_log(IL_LOG_WARN, "interrupted; to go on: the same command with --resume --out-dir %s",
-               run->dir);
-    } else if (r->out_of_time) {
-        il_log(IL_LOG_WARN,
-               "time_budget_s is used up; the rest are not_run rows (--resume "
-               "--out-dir %s goes on)",
-               run->dir);
+    if (r->interrupted || r->out_of_time) {
+        say_how_to_go_on(run);
     }
     if (r->ok == 0 && !r->interrupted) {
         return IL_EXIT_NO_OK_ROW;

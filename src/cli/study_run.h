@@ -7,6 +7,7 @@
 #define IL_CLI_STUDY_RUN_H
 
 #include "cli/verb.h"
+#include "base/buf.h"
 #include "study/driver.h"
 
 /* Process-wide, because a signal handler reads it: counts SIGINT and SIGTERM. The first lets the
@@ -19,6 +20,7 @@ typedef struct il_study_run {
     const char *out_dir; /* NULL: runs/NAME-UTC */
     bool resume, quiet;
     bool brief;              /* bench: no talk of spoilers' mending and of how to go on */
+    const char *resume_dir;  /* what --resume takes to go on; NULL: dir */
     char dir[IL_PATH_BYTES]; /* out: the run directory */
     il_driver_result result; /* out */
 } il_study_run;
@@ -30,6 +32,10 @@ int il_study_run_all(il_study *study, il_study_run *run, il_error *err);
 int il_study_run_verdict(const il_study_run *run);
 /* The argv of the program for the manifest, from /proc/self/cmdline. */
 int il_study_argv(il_arena *arena, int *argc, char ***argv);
+
+/* Cells that are skipped for one reason are told together: when cell i is the first of such a
+ * group, appends "N cells (backend: models): what; hint" and returns true. */
+bool il_plan_skip_group(const il_plan *plan, uint32_t i, il_buf *to);
 
 /* Prints the plan: cells, skipped ones with reasons, memory, time. */
 int il_plan_show(const il_plan *plan, bool json);

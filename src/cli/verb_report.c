@@ -8,11 +8,12 @@
  * directory that is not there at all is a bad command line. */
 static int run_report(const il_param_set *flags, char *const *words, unsigned n_words)
 {
-    (void)flags; /* --format: md is the only format, checked by the parameter table */
-    (void)n_words;
+    (void)n_words; /* --format: md is the only format, checked by the parameter table */
+    bool json = il_param_flag(flags, IL_P_JSON);
     il_error err = {0};
     int rc = il_derive_plots(words[0], &err);
-    rc = rc == IL_OK ? il_derive_report(words[0], stdout, &err) : rc;
+    rc = rc == IL_OK ? il_derive_report(words[0], json ? NULL : stdout, &err) : rc;
+    rc = rc == IL_OK && json ? il_derive_print_json(words[0], "analysis/medians.csv", &err) : rc;
     if (rc != IL_OK) {
         il_log_error(&err);
     }

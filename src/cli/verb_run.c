@@ -38,7 +38,10 @@ static int run_study(const il_param_set *flags, char *const *words, unsigned n_w
     }
     rc = rc == IL_OK ? il_study_run_all(&study, &run, &err) : rc;
     exit_code = rc == IL_OK ? il_study_run_verdict(&run) : IL_EXIT_USAGE;
-    if (rc == IL_OK && !run.result.interrupted) {
+    if (rc == IL_OK && run.result.interrupted) {
+        il_analysis_summary summary;
+        rc = il_derive_tables(run.dir, flags, &summary, &err);
+    } else if (rc == IL_OK) {
         rc = il_derive_run(run.dir, flags, &err);
     }
 out:

@@ -4,12 +4,14 @@
  * what can be said of all of them together.
  */
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "cli/derive.h"
 #include "cli/study_run.h"
 #include "cli/verbs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct axis {
@@ -62,13 +64,44 @@ static int show_one(il_study *study, bool json, il_error *err)
     return rc;
 }
 
-/* A resumed sweep goes on in the run that was interrupted and begins those that were not. */
-static int run_one(il_study *study, const char *dir, const il_param_set *flags, int *exit_code,
-                   bool *interrupted, il_error *err)
+/* The plan of one step; all of them together are one JSON array. */
+static int show_step(const axis *a, size_t i, il_study *study, bool json, il_error *err)
+{
+    if (json) {
+        (void)puts(i == 0 ? "[" : ",");
+    } else {
+        (void)printf("%s%s %lld\n", i == 0 ? "" : "\n", a->name, (long long)a->values[i]);
+    }
+    int rc = show_one(study, json, err);
+    if (json && i + 1 == a->n) {
+        (void)puts("]");
+    }
+    return rc;
+}
+
+/* The medians of one run, for the one JSON document of a sweep that has no combined tables. */
+static int add_rows(json_t *rows, const char *dir, il_error *err)
+{
+    char path[IL_PATH_BYTES + 64];
+    json_t *more = NULL;
+    (void)snprintf(path, sizeof path, "%s/analysis/summary_by_model_backend_mode.csv", dir);
+    int rc = il_derive_csv_json(path, &more, err);
+    if (rc == IL_OK && json_array_extend(rows, more) != 0) {
+        rc = il_fail(err, IL_E_NOMEM, "no memory for the table");
+    }
+    json_decref(more);
+    return rc;
+}
+
+/* rows: NULL in a sweep over decode lengths, whose combined tables stand for its runs on stdout.
+ * A resumed sweep goes on in the run that was interrupted and begins those that were not. */
+static int run_one(il_study *study, const char *top, const char *dir, const il_param_set *flags,
+                   json_t *rows, int *exit_code, bool *interrupted, il_error *err)
 {
     char journal[IL_PATH_BYTES + 32];
     (void)snprintf(journal, sizeof journal, "%s/journal.jsonl", dir);
-    il_study_run run = {.out_dir = dir, .quiet = il_param_flag(flags, IL_P_QUIET)};
+    il_study_run run = {
+        .out_dir = dir, .resume_dir = top, .quiet = il_param_flag(flags, IL_P_QUIET)};
     run.resume = il_param_flag(flags, IL_P_RESUME) && il_path_is_file(journal);
     int rc = il_study_run_all(study, &run, err);
     if (rc != IL_OK) {
@@ -77,13 +110,32 @@ static int run_one(il_study *study, const char *dir, const il_param_set *flags, 
     int code = il_study_run_verdict(&run);
     *exit_code = code > *exit_code ? code : *exit_code;
     *interrupted = run.result.interrupted;
-    return run.result.interrupted ? IL_OK : il_derive_run(dir, flags, err);
+    if (run.result.interrupted) {
+        il_analysis_summary summary;
+        return il_derive_tables(dir, flags, &summary, err);
+    }
+    if (!rows) {
+        return il_derive_one(dir, flags, err);
+    }
+    bool json = il_param_flag(flags, IL_P_JSON);
+    rc = json ? il_derive_one(dir, flags, err) : il_derive_run(dir, flags, err);
+    return rc == IL_OK && json ? add_rows(rows, dir, err) : rc;
+}
+
+static int print_rows(const json_t *rows, il_error *err)
+{
+    char *text = il_json_dump_pretty(rows);
+    int rc = text && puts(text) != EOF ? IL_OK : il_fail(err, IL_E_IO, "cannot print the table");
+    free(text);
+    return rc;
 }
 
 static int sweep_all(const axis *a, const char *path, const char *top, const il_param_set *flags,
                      int *exit_code, il_error *err)
 {
     bool plan_only = il_param_flag(flags, IL_P_PLAN), interrupted = false;
+    bool lengths = strcmp(a->name, "gen") == 0; /* the combined tables are about these */
+    json_t *rows = lengths || plan_only ? NULL : json_array();
     int rc = IL_OK;
     unsigned n_ok = 0;
     for (size_t i = 0; rc == IL_OK && i < a->n && !interrupted; i++) {
@@ -96,14 +148,13 @@ static int sweep_all(const axis *a, const char *path, const char *top, const il_
                                        (long long)a->values[i], study.run_name)
                             : 0;
         if (rc == IL_OK && plan_only) {
-            (void)fprintf(stderr, "%s %lld\n", a->name, (long long)a->values[i]);
-            rc = show_one(&study, il_param_flag(flags, IL_P_JSON), err);
+            rc = show_step(a, i, &study, il_param_flag(flags, IL_P_JSON), err);
         } else if (rc == IL_OK && (n < 0 || (size_t)n >= sizeof dir)) {
             rc = il_fail(err, IL_E_RANGE, "path too long");
         } else if (rc == IL_OK) {
             il_log(IL_LOG_INFO, "run %zu of %zu: %s %lld", i + 1, a->n, a->name,
                    (long long)a->values[i]);
-            rc = run_one(&study, dir, flags, &code, &interrupted, err);
+            rc = run_one(&study, top, dir, flags, rows, &code, &interrupted, err);
             n_ok += code != IL_EXIT_NO_OK_ROW;
             *exit_code = code == IL_EXIT_CALLS_FAILED ? code : *exit_code;
         }
@@ -111,9 +162,13 @@ static int sweep_all(const axis *a, const char *path, const char *top, const il_
     }
     if (rc == IL_OK && !plan_only && !interrupted) {
         *exit_code = n_ok == 0 ? IL_EXIT_NO_OK_ROW : *exit_code;
-        bool lengths = strcmp(a->name, "gen") == 0; /* the combined tables are about these */
-        rc = n_ok > 0 && lengths ? il_derive_sweep(top, flags, err) : IL_OK;
+        if (n_ok > 0 && lengths) {
+            rc = il_derive_sweep(top, flags, err);
+        } else if (!lengths && il_param_flag(flags, IL_P_JSON)) {
+            rc = print_rows(rows, err);
+        }
     }
+    json_decref(rows);
     return rc;
 }
 

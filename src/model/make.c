@@ -418,6 +418,10 @@ int il_model_ensure(const il_shape *shape, const char *cache_dir, const il_make_
         return rc;
     }
     const char *name = shape->name[0] ? shape->name : il_arch_name(shape->arch);
+    if (il_path_join(dir_out, dir_out_bytes, cache_dir, name) == IL_OK &&
+        is_identical(dir_out, hash)) {
+        return IL_OK;
+    }
     int n =
         snprintf(dir_out, dir_out_bytes, "%s/%s-%.*s", cache_dir, name, HASH_DIGITS_IN_NAME, hash);
     if (n < 0 || (size_t)n >= dir_out_bytes) {

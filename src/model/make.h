@@ -40,7 +40,8 @@ int il_model_make(const il_shape *shape, const char *dir, const il_make_options 
                   bool *kept, il_error *err);
 
 /* The model's directory below cache_dir, made when absent: cache_dir/NAME-<12 digits of the content
- * hash>, so that two seeds or dtypes stand side by side. */
+ * hash>, so that two seeds or dtypes stand side by side; cache_dir/NAME where "model make" has put
+ * the very same model. */
 int il_model_ensure(const il_shape *shape, const char *cache_dir, const il_make_options *options,
                     char *dir_out, size_t dir_out_bytes, il_error *err);
 

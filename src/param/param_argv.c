@@ -99,6 +99,17 @@ static int short_flag(il_param_set *set, const char *arg, const char *next, bool
     return il_param_set_text(set, id, value, IL_ORIGIN_FLAG, err);
 }
 
+/* What the complaint itself has not said: which argument, and where to read on. */
+static void say_where(const char *arg, const char *value, il_error *err)
+{
+    if (err && !err->where[0] && value) {
+        il_error_where(err, "%s %s", arg, value);
+    }
+    if (err && !err->hint[0]) {
+        il_error_hint(err, "--help says what this verb takes");
+    }
+}
+
 int il_param_parse_argv(il_param_set *set, int argc, char *const *argv, char **words,
                         unsigned most_words, unsigned *n_words, il_error *err)
 {
@@ -120,6 +131,7 @@ int il_param_parse_argv(il_param_set *set, int argc, char *const *argv, char **w
             words[(*n_words)++] = argv[i];
         }
         if (rc != IL_OK) {
+            say_where(arg, used ? next : NULL, err);
             return rc;
         }
         i += used;
@@ -127,7 +139,17 @@ int il_param_parse_argv(il_param_set *set, int argc, char *const *argv, char **w
     return IL_OK;
 }
 
-static void help_row(const il_param *row, il_buf *out)
+/* Columns on a terminal of our own help texts: characters, not bytes. */
+static int width_of(const char *text)
+{
+    int n = 0;
+    for (; *text; text++) {
+        n += ((unsigned char)*text & 0xC0u) != 0x80u;
+    }
+    return n;
+}
+
+static void help_row(const il_param *row, uint32_t scope, il_buf *out)
 {
     enum { LEFT = 28 };
     char left[160];
@@ -145,16 +167,17 @@ static void help_row(const il_param *row, il_buf *out)
     }
     (void)snprintf(left, sizeof left, "  %s--%s%s%s", letter, spelled, row->value_name ? " " : "",
                    row->value_name ? row->value_name : "");
-    (void)il_buf_printf(out, "%-*s", LEFT, left);
-    if (strlen(left) >= LEFT) {
-        (void)il_buf_printf(out, "\n%-*s", LEFT, "");
-    }
+    int pad = LEFT - width_of(left);
+    (void)il_buf_puts(out, left);
+    (void)il_buf_printf(out, pad > 0 ? "%*s" : "\n%*s", pad > 0 ? pad : LEFT, "");
     (void)il_buf_printf(out, "  %s", row->help);
     if (row->choices) {
         (void)il_buf_printf(out, " (%s)", row->choices);
     }
     if (row->fallback && row->type != IL_PARAM_FLAG) {
-        (void)il_buf_printf(out, " [%s]", row->fallback);
+        bool study_first = (scope & (IL_SCOPE_RUN | IL_SCOPE_SWEEP)) &&
+                           (row->scopes & (IL_SCOPE_STUDY | IL_SCOPE_SCHEDULE));
+        (void)il_buf_printf(out, study_first ? " [the study's, else %s]" : " [%s]", row->fallback);
     }
     (void)il_buf_puts(out, "\n");
 }
@@ -164,7 +187,7 @@ int il_param_help(uint32_t scope, il_buf *out)
     for (int i = 0; i < IL_P_COUNT; i++) {
         const il_param *row = il_param_row((il_param_id)i);
         if ((row->scopes & (scope | IL_SCOPE_ANY_VERB)) && row->type != IL_PARAM_NODE) {
-            help_row(row, out);
+            help_row(row, scope, out);
         }
     }
     return out->status;

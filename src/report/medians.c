@@ -207,6 +207,23 @@ const il_cell_median *il_medians_find(const il_medians *medians, const char *bac
     return NULL;
 }
 
+bool il_medians_leads(const il_medians *medians, size_t i)
+{
+    static const char *const modes[] = {"e2e_kv", "kv_decode", "prefill"};
+    const il_cell_median *m = &medians->rows[i];
+    if (strcmp(m->scenario, IL_ALL_SCENARIOS) != 0) {
+        return false;
+    }
+    for (size_t k = 0; k < sizeof modes / sizeof *modes; k++) {
+        const il_cell_median *best =
+            il_medians_find(medians, m->backend, m->model, m->scenario, modes[k], m->batch_size);
+        if (best) {
+            return strcmp(m->mode, modes[k]) == 0;
+        }
+    }
+    return false;
+}
+
 static void put_row(il_csv_writer *to, const il_cell_median *m, bool by_block)
 {
     bool decode = strcmp(m->mode, "kv_decode") == 0;

@@ -70,6 +70,10 @@ const il_cell_median *il_medians_find(const il_medians *medians, const char *bac
                                       const char *model, const char *scenario, const char *mode,
                                       int64_t batch_size);
 
+/* Whether rows[i] stands for its (backend, model, batch) in a table of models: the end-to-end row
+ * over all scenarios, or the decode or prefill row where no end-to-end time was measured. */
+bool il_medians_leads(const il_medians *medians, size_t i);
+
 /* Milliseconds of a decode step: median_ms over decode_steps and the same for the interval. NaN
  * where the steps are unknown. value, low, high. */
 void il_median_per_step(const il_cell_median *median, double out[3]);

@@ -174,9 +174,10 @@ static void put_models(il_buf *to, const il_facts *f)
                       "|---|---|--:|--:|--:|--:|--:|--:|\n");
     for (size_t i = 0; i < all->n_rows; i++) {
         const il_cell_median *e = &all->rows[i];
-        if (strcmp(e->scenario, IL_ALL_SCENARIOS) != 0 || strcmp(e->mode, "e2e_kv") != 0) {
+        if (!il_medians_leads(all, i)) {
             continue;
         }
+        bool whole = strcmp(e->mode, "e2e_kv") == 0;
         const il_cell_median *p =
             il_medians_find(all, e->backend, e->model, IL_ALL_SCENARIOS, "prefill", e->batch_size);
         const il_cell_median *d = il_medians_find(all, e->backend, e->model, IL_ALL_SCENARIOS,
@@ -195,7 +196,8 @@ static void put_models(il_buf *to, const il_facts *f)
         char tokens[48];
         il_words_number(tokens, sizeof tokens, rate / step[0], rate / step[2], rate / step[1]);
         (void)il_buf_printf(to, " %s |", tokens);
-        il__md_number(to, e->median_ms, e->low_ms, e->high_ms);
+        il__md_number(to, whole ? e->median_ms : NAN, whole ? e->low_ms : NAN,
+                      whole ? e->high_ms : NAN);
         (void)il_buf_puts(to, "\n");
     }
     (void)il_buf_puts(to, "\n");

@@ -87,7 +87,9 @@ static void put_row(il_buf *to, const il_facts *f, const il_cell_median *e)
     double rate = 1000.0 * (double)e->batch_size;
     il_words_number(text, sizeof text, rate / step[0], rate / step[2], rate / step[1]);
     put_padded(to, text, 9, true);
-    il_words_number(text, sizeof text, e->median_ms, e->low_ms, e->high_ms);
+    bool whole = strcmp(e->mode, "e2e_kv") == 0;
+    il_words_number(text, sizeof text, whole ? e->median_ms : NAN, whole ? e->low_ms : NAN,
+                    whole ? e->high_ms : NAN);
     put_padded(to, text, 8, true);
     (void)il_buf_puts(to, "\n");
 }
@@ -112,10 +114,8 @@ static void put_table(il_buf *to, const il_facts *f, bool bold)
     (void)il_buf_puts(to, bold ? "\033[0m\n" : "\n");
     size_t n = 0;
     for (size_t i = 0; i < f->medians.n_rows; i++) {
-        const il_cell_median *e = &f->medians.rows[i];
-        if (strcmp(e->scenario, IL_ALL_SCENARIOS) == 0 && strcmp(e->mode, "e2e_kv") == 0 &&
-            n++ < MOST_TABLE_ROWS) {
-            put_row(to, f, e);
+        if (il_medians_leads(&f->medians, i) && n++ < MOST_TABLE_ROWS) {
+            put_row(to, f, &f->medians.rows[i]);
         }
     }
     if (n > MOST_TABLE_ROWS) {

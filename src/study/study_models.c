@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static int no_memory(il_error *err)
 {
@@ -226,15 +227,35 @@ static const char *suite_of(il_study *s, const char *base)
     return NULL;
 }
 
+/* A directory of this name without a config.json, where a checkpoint was looked for. */
+static bool is_there(const il_study *s, const char *name)
+{
+    const char *dirs[] = {s->dir, ".", s->cache};
+    struct stat st;
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+        char path[4096];
+        if (il_path_join(path, sizeof path, dirs[i], name) == IL_OK && stat(path, &st) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void missing(il_study *s, il_study_model *m)
 {
-    (void)il_fail(&m->problem, IL_E_NOT_FOUND, "no checkpoint directory of this name");
+    (void)il_fail(&m->problem, IL_E_NOT_FOUND,
+                  is_there(s, m->name) ? "no checkpoint: there is no config.json in it"
+                                       : "no checkpoint directory of this name");
     il_error_where(&m->problem, "%s", m->name);
     const char *suite = suite_of(s, il_path_base(m->name));
     if (suite) {
         il_error_hint(&m->problem, "inferlaw model make --suite %s --out models", suite);
     } else {
-        il_error_hint(&m->problem, "looked beside the study file, here, and in %s", s->cache);
+        il_error_hint(
+            &m->problem,
+            "put config.json and model.safetensors there, or make one with inferlaw model "
+            "make (looked beside the study file, here, and in %s)",
+            s->cache);
     }
 }
 

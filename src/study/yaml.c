@@ -290,8 +290,9 @@ int il_yaml_parse(const char *text, size_t n_bytes, const char *origin, il_arena
     if (!yaml_parser_initialize(&p.parser)) {
         return no_memory(err);
     }
+    size_t mark = n_bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     yaml_parser_set_encoding(&p.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&p.parser, (const unsigned char *)text, n_bytes);
+    yaml_parser_set_input_string(&p.parser, (const unsigned char *)text + mark, n_bytes - mark);
     int rc = read_document(&p, out, err);
     yaml_parser_delete(&p.parser);
     return rc;

@@ -72,13 +72,18 @@ static int setup(void **state)
         "\"models\":[{\"name\":\"m\",\"kind\":\"hf\",\"params_millions_config\":5,"
         "\"params_millions_measured\":5.25,\"params_total\":5250000,\"n_layer\":3,\"d_model\":8}],"
         "\"backends\":[{\"name\":\"b\",\"kind\":\"native\",\"kind_asked\":\"hf\","
-        "\"dtype\":\"fp32\",\"replication\":\"process\",\"reference\":true}],"
+        "\"dtype\":\"fp32\",\"isa\":\"auto\",\"threads\":0,\"replication\":\"process\","
+        "\"reference\":true},{\"name\":\"idle\",\"kind\":\"native\",\"isa\":\"auto\","
+        "\"threads\":0}],"
         "\"cells\":[{\"cell\":0,\"backend\":\"b\",\"model\":\"m\",\"scenario\":\"s\","
         "\"batch_size\":2,\"gen_tokens\":4,\"bytes_per_step\":100,\"flops_prefill\":7,"
         "\"flops_decode_step\":3,\"skip\":null},"
-        "{\"cell\":1,\"backend\":\"b\",\"model\":\"none\",\"scenario\":\"s\",\"batch_size\":2,"
+        "{\"cell\":1,\"backend\":\"idle\",\"model\":\"none\",\"scenario\":\"s\",\"batch_size\":2,"
         "\"gen_tokens\":4,\"skip\":{\"reason\":\"NOT_FOUND\",\"message\":\"no such model\","
         "\"hint\":\"make it\"}}]}");
+    write_line(journal, "cold",
+               "{\"backend\":\"b\",\"model\":\"m\",\"block\":0,"
+               "\"facts\":{\"isa\":\"avx2\",\"threads\":2}}");
     write_call(journal, 0, 0, true, "[]", 50000);
     write_call(journal, 1, 0, false, "[\"steal\",\"load\"]", 9000);
     write_line(journal, "failure",
@@ -145,6 +150,10 @@ static void metrics_are_three_rows_a_planned_call(void **state)
     assert_string_equal(table_at(&t, 3, "params_millions_measured"), "5.25");
     assert_string_equal(table_at(&t, 3, "steal_ms"), "1.5");
     assert_string_equal(table_at(&t, 3, "mhz"), "");
+    assert_string_equal(table_at(&t, 3, "isa"), "avx2"); /* what ran, not "auto" */
+    assert_string_equal(table_at(&t, 3, "threads"), "2");
+    assert_string_equal(table_at(&t, 12, "isa"), ""); /* never loaded */
+    assert_string_equal(table_at(&t, 12, "threads"), "");
     /* call 2 failed once and was repeated */
     assert_string_equal(table_at(&t, 6, "status"), "ok");
     assert_string_equal(table_at(&t, 6, "latency_ms"), "40");
@@ -241,7 +250,7 @@ static void damage_in_the_middle_is_refused(void **state)
     const il_analysis_options options = {.n_resamples = 10, .seed = 1};
     il_analysis_summary summary;
     assert_int_equal(il_analysis_run(run_dir, &options, &summary, &err), IL_E_DAMAGED);
-    assert_non_null(strstr(err.where, "journal.jsonl:2"));
+    assert_non_null(strstr(err.where, "journal.jsonl:3"));
     digit[8] ^= 1;
     /* a torn last line is left out */
     check_ok(il_file_write_atomic(in_run("journal.jsonl"), text.data, text.len - 5, &err), &err);

@@ -52,6 +52,12 @@ printf 'seed: 1\n  bad: [\n' >broken.yaml
 expect 1 'broken.yaml:' "$bin" run broken.yaml
 : >empty.yaml
 expect 1 'the file is empty' "$bin" run empty.yaml
+expect 1 'inferlaw model make' "$bin" model
+expect 0 'inferlaw model make' "$bin" model --help
+expect 1 'did you mean "inferlaw model make"' "$bin" model mkae
+expect 1 'at: --repetitions x' "$bin" run noop.yaml --repetitions x
+printf '\xef\xbb\xbf%s\n' "$noop" >mark.yaml
+expect 0 '1 cells' "$bin" run mark.yaml --plan
 mkfifo fifo.yaml
 expect 1 'not a regular file' "$bin" run fifo.yaml
 check '[ -z "$(ls -d runs models 2>/dev/null)" ]'
@@ -80,6 +86,10 @@ expect 4 'r1/journal.jsonl:3' "$bin" run noop.yaml --out-dir r1 --resume
 sed 's/noop/native/; s/name: m}/name: nowhere\/gpt2-5m, kind: hf}/' <<<"$noop" >missing.yaml
 expect 3 'inferlaw model make --suite tr121' "$bin" run missing.yaml --out-dir r2 --no-analysis
 check '[ "$(grep -c "\"status\":\"skipped\"" r2/journal.jsonl)" -eq 4 ]'
+
+# Skipped cells of one reason are told once, with their models.
+sed 's/name: nowhere\/gpt2-5m, kind: hf}/name: m1}, {name: m2}/' missing.yaml >missing2.yaml
+expect 0 '2 cells of x (m1, m2): no checkpoint directory of this name' "$bin" run missing2.yaml --plan
 
 # no permission, no space
 expect 1 'cannot create the directory' "$bin" run noop.yaml --out-dir /proc/nowhere/run
@@ -135,6 +145,9 @@ check "[ $? -eq 2 ]"
 check 'grep -q -- "--resume --out-dir r4" err.txt'
 check 'tail -c1 r4/journal.jsonl | od -An -c | grep -q "\\\\n"'
 check 'grep -q "\"interrupted\": true" r4/manifest.json'
+# It has its table already: three rows a planned call, and the command to go on can be pasted.
+check '[ "$(wc -l <r4/metrics.csv)" -eq 2401 ]'
+check 'grep -q "run long.yaml --no-analysis --resume --out-dir r4" err.txt'
 
 # the worker is killed: an error row, and the study goes on with a fresh one
 n_before=$(wc -l <r4/journal.jsonl)
@@ -179,6 +192,17 @@ YAML
 expect 0 'gen 4' "$bin" sweep sweep.yaml --out-dir sw --no-analysis
 check '[ -s sw/gen_2/s/journal.jsonl ] && [ -s sw/gen_4/s/manifest.json ]'
 expect 1 'inferlaw sweep' "$bin" run sweep.yaml
+# One JSON document on stdout, however many steps.
+expect 0 '"cells"' "$bin" sweep sweep.yaml --plan --json
+check '[ "$(grep -c "^[][,]$" out.txt)" -eq 3 ] && [ "$(head -1 out.txt)$(tail -1 out.txt)" = "[]" ]'
+expect 0 '"decode_fraction_median"' "$bin" sweep sweep.yaml --out-dir sw2 --json --no-plots
+check '[ "$(grep -c "^\[" out.txt)" -eq 1 ]'
+
+# A sweep over something else: the runs' summaries, or one JSON document.
+sed 's/^gen_tokens: 4/gen_tokens: 4\nbatch_sizes: [1, 2]/' noop.yaml >batches.yaml
+expect 0 'What this run cannot tell' "$bin" sweep batches.yaml --out-dir sw3 --no-plots
+expect 0 '"latency_median_ms"' "$bin" sweep batches.yaml --out-dir sw4 --json --no-plots
+check '[ "$(grep -c "^\[" out.txt)" -eq 1 ]'
 
 # bench: stdout is the table alone, and JSON when asked
 expect 0 'p8' "$bin" bench -m good -p 8 -n 4 -d 0,16 -r 6

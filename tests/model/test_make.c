@@ -309,6 +309,16 @@ static void test_ensure(void **state)
     assert_string_equal(two, again);
     check_model(two, &shape, 2, IL_DTYPE_F32);
     assert_int_equal(entries(cache, list, sizeof list), 2);
+    /* What "model make" made under the plain name is not made again; another seed's is. */
+    (void)snprintf(path, sizeof path, "%s/small", cache);
+    options.seed = 3;
+    check_ok(il_model_make(&shape, path, &options, NULL, &err), &err);
+    check_ok(il_model_ensure(&shape, cache, &options, again, sizeof again, &err), &err);
+    assert_string_equal(path, again);
+    options.seed = 2;
+    check_ok(il_model_ensure(&shape, cache, &options, again, sizeof again, &err), &err);
+    assert_string_equal(two, again);
+    assert_int_equal(entries(cache, list, sizeof list), 3);
 }
 
 int main(void)
