@@ -166,7 +166,8 @@ static void say_why(const law *l, il_buf *out)
 {
     const char *x = il__law_x_names[l->x_kind];
     if (!l->fitted) {
-        (void)il_buf_printf(out, "%zu models do not have two different values of %s", l->n, x);
+        (void)il_buf_printf(out, "%zu model%s without two different values of %s", l->n,
+                            l->n == 1 ? "" : "s", x);
     } else {
         switch (l->judgement.verdict) {
         case IL_LAW_TOO_FEW_MODELS:

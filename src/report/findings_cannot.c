@@ -98,9 +98,10 @@ static int losses_cannot(il__making *m)
         const char *hint = l->hint[0] ? il__say(m, " To mend it: %s.", clean(m, l->hint, 120)) : "";
         int rc = il__finding_add(
             m, true, "not_measured",
-            il__say(m, "%s: %zu rows of %zu models are %s: %s.%s", il__name(m, l->backend),
-                    l->n_rows, l->n_models, not_run ? "not run" : il__name(m, l->status),
-                    clean(m, message, 160), hint ? hint : ""),
+            il__say(m, "%s: %zu rows of %zu model%s are %s: %s.%s", il__name(m, l->backend),
+                    l->n_rows, l->n_models, l->n_models == 1 ? "" : "s",
+                    not_run ? "not run" : il__name(m, l->status), clean(m, message, 160),
+                    hint ? hint : ""),
             il__say(m, "metrics.csv: backend=%s, status=%s, reason=%s", il__name(m, l->backend),
                     il__name(m, l->status), il__name(m, l->reason)));
         if (rc != IL_OK) {
