@@ -189,7 +189,7 @@ static void new_run_id(il__driver *d)
     char utc[32];
     struct tm tm;
     time_t now = time(NULL);
-    d->history.started_at_unix = il_clock_unix_s();
+    d->history.started_at_unix = d->started_at_unix;
     (void)gmtime_r(&now, &tm);
     (void)strftime(utc, sizeof utc, "%Y%m%dT%H%M%SZ", &tm);
     (void)snprintf(d->history.run_id, sizeof d->history.run_id, "%s-%.8s-%04x", utc,
@@ -300,6 +300,7 @@ int il_driver_run(const il_plan *plan, const il_driver_options *options, il_driv
                     .loaded = IL__NO_GROUP,
                     .load_ms = (double)NAN,
                     .started_ns = il_clock_ns(),
+                    .started_at_unix = il_clock_unix_s(),
                     .work_ms = il_plan_estimate_s(plan) * 1000,
                     .result = out};
     *out = (il_driver_result){0};

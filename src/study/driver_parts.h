@@ -42,6 +42,7 @@ typedef struct il__driver {
     uint32_t *pair_cell;
 
     int64_t started_ns;
+    double started_at_unix;
     int64_t measuring_ns;    /* the pilot is over */
     double budget_s;         /* 0 = none */
     int64_t block_ns;        /* the block in progress began */
