@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "analysis/rows.h"
 
+#include "analysis/outcomes.h"
 #include "base/text.h"
 
 #include <assert.h>
@@ -29,6 +30,7 @@ struct il_rows {
     size_t n_rows, n_ok;
     il_vector places; /* uint32_t: 2 · cell + is_warmup, of each ok row */
     il_vector quantities[IL_Q_COUNT];
+    il_outcomes outcomes;
     bool sealed;
 };
 
@@ -48,6 +50,7 @@ int il_rows_open(const char *scratch_dir, il_rows **out, il_error *err)
     rows->cells = malloc(rows->cells_cap * sizeof *rows->cells);
     rows->text_slots = calloc(rows->n_text_slots, sizeof *rows->text_slots);
     rows->cell_slots = calloc(rows->n_cell_slots, sizeof *rows->cell_slots);
+    il_outcomes_init(&rows->outcomes);
     il_vector_init(&rows->places, sizeof(uint32_t));
     for (int q = 0; q < IL_Q_COUNT; q++) {
         il_vector_init(&rows->quantities[q], sizeof(double));
@@ -77,6 +80,7 @@ void il_rows_free(il_rows *rows)
     free(rows->cells);
     free(rows->text_slots);
     free(rows->cell_slots);
+    il_outcomes_free(&rows->outcomes);
     il_arena_free(&rows->arena);
     free(rows);
 }
@@ -114,24 +118,23 @@ static int grow_texts(il_rows *rows)
     return IL_OK;
 }
 
-static int intern(il_rows *rows, const il_value *value, il_text_id *out)
+int il_rows_intern(il_rows *rows, const char *text, size_t len, il_text_id *out)
 {
     *out = 0;
-    if (value->len == 0) {
+    if (len == 0) {
         return IL_OK;
     }
-    uint64_t hash = il_fnv1a64(value->text, value->len);
+    uint64_t hash = il_fnv1a64(text, len);
     size_t at = hash & (rows->n_text_slots - 1);
     for (; rows->text_slots[at].id; at = (at + 1) & (rows->n_text_slots - 1)) {
         const text_slot *slot = &rows->text_slots[at];
-        const char *text = rows->texts[slot->id];
-        if (slot->hash == hash && strncmp(text, value->text, value->len) == 0 &&
-            text[value->len] == '\0') {
+        const char *its = rows->texts[slot->id];
+        if (slot->hash == hash && strncmp(its, text, len) == 0 && its[len] == '\0') {
             *out = slot->id;
             return IL_OK;
         }
     }
-    char *copy = il_arena_strndup(&rows->arena, value->text, value->len);
+    char *copy = il_arena_strndup(&rows->arena, text, len);
     if (!copy || rows->n_texts >= UINT32_MAX) {
         return IL_E_NOMEM;
     }
@@ -139,6 +142,11 @@ static int intern(il_rows *rows, const il_value *value, il_text_id *out)
     rows->text_slots[at] = (text_slot){hash, (il_text_id)rows->n_texts};
     *out = (il_text_id)rows->n_texts++;
     return grow_texts(rows);
+}
+
+static int intern(il_rows *rows, const il_value *value, il_text_id *out)
+{
+    return il_rows_intern(rows, value->text, value->len, out);
 }
 
 /* Unknown parameters are NaN on both sides of one cell. */
@@ -324,6 +332,8 @@ static void derive(const il_metric_row *row, double batch, double q[IL_Q_COUNT])
     q[IL_Q_tokens_per_s_compute] = q[IL_Q_latency] > 0 ? total / (q[IL_Q_latency] / 1000) : NAN;
     q[IL_Q_replicate] = isnan(v[IL_C_block].num) ? v[IL_C_rep].num : v[IL_C_block].num;
     q[IL_Q_flagged] = v[IL_C_flags].len > 0 ? 1 : NAN;
+    q[IL_Q_rep] = v[IL_C_rep].num;
+    q[IL_Q_decode_steps] = v[IL_C_decode_steps].num;
 }
 
 /* Arrays begin with the first row that has the quantity; the rows before it get NaN. */
@@ -351,15 +361,17 @@ int il_rows_add(il_rows *rows, const il_metric_row *row, il_error *err)
     int rc = read_key(rows, row, &key);
     rc = rc ? rc : find_cell(rows, &key, &at);
     rc = rc ? rc : read_facts(rows, row, &rows->cells[at]);
+    const il_value *v = row->v;
+    bool ok = text_is(&v[IL_C_status], "ok") && !isnan(v[IL_C_latency_ms].num);
+    rc = rc ? rc : il_outcomes_add(&rows->outcomes, rows, row, &key, ok);
     if (rc != IL_OK) {
         return il_fail(err, rc, "no memory for the table of rows");
     }
     il_cell *cell = &rows->cells[at];
-    const il_value *v = row->v;
     rows->n_rows++;
     bool flagged = text_is(&v[IL_C_status], "flagged");
     cell->n_flagged += flagged || v[IL_C_flags].len > 0;
-    if (!text_is(&v[IL_C_status], "ok") || isnan(v[IL_C_latency_ms].num)) {
+    if (!ok) {
         cell->n_not_ok++;
         return IL_OK;
     }
@@ -515,13 +527,16 @@ const double *il_rows_values(const il_rows *rows, il_quantity quantity)
     return rows->quantities[quantity].data;
 }
 
+const il_outcomes *il_rows_outcomes(const il_rows *rows)
+{
+    return &rows->outcomes;
+}
+
 bool il_rows_wants(il_column column)
 {
     switch (column) {
     case IL_C_prompt:
     case IL_C_prompt_chars:
-    case IL_C_error:
-    case IL_C_hint:
     case IL_C_steal_ms:
     case IL_C_busy_other_ms:
     case IL_C_ctx_involuntary:

@@ -16,7 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is kept of a row. The last four do not stand in metrics.csv under this name. */
+/* What is kept of a row. Those from tokens_per_s_compute to flagged do not stand in metrics.csv under
+ * this name. */
 /* clang-format off */
 #define IL_QUANTITY_MAP(X)                                                                         \
     X(latency)                                                                                     \
@@ -25,7 +26,8 @@
     X(prompt_tokens) X(prompt_tokens_raw) X(gen_tokens) X(gen_tokens_raw) X(gen_tokens_target)     \
         X(cuda_event) X(gpu_peak) X(ollama_load) X(params_config) X(params_measured) X(prefill_ms) \
             X(kv_decode_ms) X(kv_decode_equiv) X(done_reason) X(tokens_per_s_compute)              \
-                X(tokens_total_compute) X(prompt_tokens_compute) X(replicate) X(flagged)
+                X(tokens_total_compute) X(prompt_tokens_compute) X(replicate) X(flagged) X(rep)    \
+                    X(decode_steps)
 /* clang-format on */
 
 typedef enum il_quantity {
@@ -56,6 +58,7 @@ typedef struct il_cell {
 } il_cell;
 
 typedef struct il_rows il_rows;
+typedef struct il_outcomes il_outcomes;
 
 /* scratch_dir must be writable and hold about 200 bytes a row. */
 int il_rows_open(const char *scratch_dir, il_rows **out, il_error *err);
@@ -71,6 +74,11 @@ const il_cell *il_rows_cell(const il_rows *rows, size_t index);
 const char *il_rows_text(const il_rows *rows, il_text_id id);
 /* Values of a quantity in storage order, il_cell.first and on; NULL when no row had it. */
 const double *il_rows_values(const il_rows *rows, il_quantity quantity);
+
+/* What became of all rows added (analysis/outcomes.h). */
+const il_outcomes *il_rows_outcomes(const il_rows *rows);
+/* The number of a text, new or known; NOMEM without detail. */
+int il_rows_intern(il_rows *rows, const char *text, size_t len, il_text_id *out);
 
 /* Whether a column is read from a CSV file at all. */
 bool il_rows_wants(il_column column);

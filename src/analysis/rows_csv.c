@@ -127,6 +127,11 @@ static int read_row(il_csv_reader *csv, const header *head, const il_csv_field *
             return rc;
         }
     }
+    if (row->v[IL_C_latency_ms].num < 0) {
+        int rc = il_fail(err, IL_E_DAMAGED, "column \"latency_ms\": no time is below zero");
+        il_error_where(err, "%s:%llu", il_csv_path(csv), (unsigned long long)il_csv_line(csv));
+        return rc;
+    }
     return IL_OK;
 }
 

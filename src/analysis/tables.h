@@ -79,6 +79,8 @@ int il__write_laws(const il__run *run, il_error *err);
 int il__write_noise(const il__run *run, il_error *err);
 int il__write_efficiency(const il__run *run, il_error *err);
 int il__write_tails(const il__run *run, il_error *err);
+int il__write_medians(const il__run *run, il_error *err);
+int il__write_outcomes(const il__run *run, il_error *err);
 
 #define IL__COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
