@@ -5,7 +5,8 @@
 Nothing in it was measured here. The medians of backend hf_cpu_fp32 are the published CPU values of
 the TR121 study; the noise of the blocks, the scenarios, the backend made_up_bf16 and the server rows
 are invented, symmetric about the published medians, so that the fits keep the published digits.
-Standard library only; the same bytes every time.
+Standard library only; the same bytes every time. Its medians.csv and outcomes.csv are what "inferlaw
+analyze" makes of its metrics.csv: tools/make_report_golden.sh puts them there.
 """
 import csv, json, math, os, sys
 

@@ -107,9 +107,9 @@ int il_derive_tables(const char *run_dir, const il_param_set *flags, il_analysis
     return il_analysis_run(run_dir, &options, out, err);
 }
 
-int il_derive_plots(const char *run_dir, il_error *err)
+static int draw(il_facts *facts, il_error *err)
 {
-    int rc = il_plots_write(run_dir, err);
+    int rc = il_plots_write(facts, err);
     if (rc == IL_E_CRASHED || rc == IL_E_TIMEOUT) {
         il_log_error(err);
         rc = IL_OK;
@@ -117,10 +117,24 @@ int il_derive_plots(const char *run_dir, il_error *err)
     return rc;
 }
 
-int il_derive_report(const char *run_dir, FILE *to, il_error *err)
+int il_derive_plots(const char *run_dir, il_error *err)
 {
-    int rc = il_report_write(run_dir, err);
-    return rc == IL_OK && to ? il_summary_print(run_dir, to, err) : rc;
+    il_facts facts;
+    int rc = il_facts_load(run_dir, &facts, err);
+    rc = rc == IL_OK ? draw(&facts, err) : rc;
+    il_facts_free(&facts);
+    return rc;
+}
+
+int il_derive_report(const char *run_dir, bool plots, FILE *to, il_error *err)
+{
+    il_facts facts;
+    int rc = il_facts_load(run_dir, &facts, err);
+    rc = rc == IL_OK && plots ? draw(&facts, err) : rc;
+    rc = rc == IL_OK ? il_report_write(&facts, err) : rc;
+    rc = rc == IL_OK && to ? il_summary_print(&facts, to, err) : rc;
+    il_facts_free(&facts);
+    return rc;
 }
 
 int il_derive_print_json(const char *run_dir, const char *name, il_error *err)
@@ -152,8 +166,7 @@ static int derive_all(const char *run_dir, const il_param_set *flags, bool *any_
     if (!*any_ok) {
         return rc;
     }
-    rc = flag_set(flags, IL_P_PLOTS) ? il_derive_plots(run_dir, err) : IL_OK;
-    return rc == IL_OK ? il_derive_report(run_dir, to, err) : rc;
+    return il_derive_report(run_dir, flag_set(flags, IL_P_PLOTS), to, err);
 }
 
 int il_derive_run(const char *run_dir, const il_param_set *flags, il_error *err)

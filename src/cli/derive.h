@@ -20,8 +20,8 @@ int il_derive_tables(const char *run_dir, const il_param_set *flags, il_analysis
  * logged and IL_OK returned. */
 int il_derive_plots(const char *run_dir, il_error *err);
 
-/* report.md, and the summary on `to`. Call after il_derive_plots. */
-int il_derive_report(const char *run_dir, FILE *to, il_error *err);
+/* Plots (as above) where asked for, report.md, and the summary on `to` unless NULL. */
+int il_derive_report(const char *run_dir, bool plots, FILE *to, il_error *err);
 
 /* Everything after the journal: tables, then (ok rows and flags permitting) plots, report and the
  * summary on stdout; with --json the summary by model is stdout's one JSON document instead. */

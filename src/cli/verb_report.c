@@ -11,8 +11,7 @@ static int run_report(const il_param_set *flags, char *const *words, unsigned n_
     (void)n_words; /* --format: md is the only format, checked by the parameter table */
     bool json = il_param_flag(flags, IL_P_JSON);
     il_error err = {0};
-    int rc = il_derive_plots(words[0], &err);
-    rc = rc == IL_OK ? il_derive_report(words[0], json ? NULL : stdout, &err) : rc;
+    int rc = il_derive_report(words[0], true, json ? NULL : stdout, &err);
     rc = rc == IL_OK && json ? il_derive_print_json(words[0], "analysis/medians.csv", &err) : rc;
     if (rc != IL_OK) {
         il_log_error(&err);
@@ -25,9 +24,9 @@ const il_verb il_verb_report = {
     .arguments = "RUN",
     .summary = "report.md, plots and a summary from a run's artifacts",
     .details =
-        "Reads manifest.json, metrics.csv and analysis/ of the run directory RUN and writes\n"
-        "report.md, analysis/medians.csv and analysis/plots/ there. The summary goes to\n"
-        "stdout. \"inferlaw analyze RUN\" makes the tables that are read here.",
+        "Reads manifest.json and the tables of analysis/ of the run directory RUN and writes\n"
+        "report.md and analysis/plots/ there. The summary goes to stdout.\n"
+        "\"inferlaw analyze RUN\" makes the tables that are read here.",
     .scope = IL_SCOPE_REPORT,
     .least_words = 1,
     .most_words = 1,

@@ -14,16 +14,16 @@
 
 enum { MOST_ROW_BYTES = 64 << 20, MOST_FIELDS = 65536 };
 
-struct il__csv_reader {
+typedef struct csv_reader {
     il_csv_reader *csv;
     il_buf row;      /* fields of the current row, each ended by NUL */
     size_t *starts;  /* of the fields in row */
     size_t n_fields; /* of the current row */
     size_t n_columns;
     char **columns;
-};
+} csv_reader;
 
-static int damaged(const il__csv_reader *r, il_error *err, const char *what)
+static int damaged(const csv_reader *r, il_error *err, const char *what)
 {
     int rc = il_fail(err, IL_E_DAMAGED, "%s", what);
     il_error_where(err, "%s:%llu", il_csv_path(r->csv), (unsigned long long)il_csv_line(r->csv));
@@ -32,7 +32,7 @@ static int damaged(const il__csv_reader *r, il_error *err, const char *what)
 }
 
 /* Reads one row into row/starts; *more false at the end of the file. */
-static int row_read(il__csv_reader *r, bool *more, il_error *err)
+static int row_read(csv_reader *r, bool *more, il_error *err)
 {
     const il_csv_field *fields = NULL;
     size_t n = 0;
@@ -54,7 +54,17 @@ static int row_read(il__csv_reader *r, bool *more, il_error *err)
                                   : il_fail(err, r->row.status, "a row cannot be held in memory");
 }
 
-static int header_read(il__csv_reader *r, il_error *err)
+static int column_of(const csv_reader *r, const char *name)
+{
+    for (size_t i = 0; i < r->n_columns; i++) {
+        if (r->columns[i] && strcmp(r->columns[i], name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static int header_read(csv_reader *r, il_error *err)
 {
     bool more = false;
     int rc = row_read(r, &more, err);
@@ -71,7 +81,7 @@ static int header_read(il__csv_reader *r, il_error *err)
     r->n_columns = r->n_fields;
     for (size_t i = 0; i < r->n_columns; i++) {
         const char *name = r->row.data + r->starts[i];
-        if (name[0] == '\0' || il__csv_column(r, name) >= 0) {
+        if (name[0] == '\0' || column_of(r, name) >= 0) {
             return damaged(r, err, "the header has an unnamed column or a name twice");
         }
         r->columns[i] = strdup(name);
@@ -82,10 +92,25 @@ static int header_read(il__csv_reader *r, il_error *err)
     return IL_OK;
 }
 
-int il__csv_open(const char *path, il__csv_reader **out, il_error *err)
+static void reader_close(csv_reader *r)
+{
+    if (!r) {
+        return;
+    }
+    il_csv_free(r->csv);
+    for (size_t i = 0; i < r->n_columns; i++) {
+        free(r->columns[i]);
+    }
+    free(r->columns);
+    free(r->starts);
+    il_buf_free(&r->row);
+    free(r);
+}
+
+static int reader_open(const char *path, csv_reader **out, il_error *err)
 {
     *out = NULL;
-    il__csv_reader *r = calloc(1, sizeof *r);
+    csv_reader *r = calloc(1, sizeof *r);
     if (!r) {
         return il_fail(err, IL_E_NOMEM, "no memory for a reader");
     }
@@ -103,29 +128,14 @@ int il__csv_open(const char *path, il__csv_reader **out, il_error *err)
     rc = header_read(r, err);
 out:
     if (rc != IL_OK) {
-        il__csv_close(r);
+        reader_close(r);
     } else {
         *out = r;
     }
     return rc;
 }
 
-void il__csv_close(il__csv_reader *r)
-{
-    if (!r) {
-        return;
-    }
-    il_csv_free(r->csv);
-    for (size_t i = 0; i < r->n_columns; i++) {
-        free(r->columns[i]);
-    }
-    free(r->columns);
-    free(r->starts);
-    il_buf_free(&r->row);
-    free(r);
-}
-
-int il__csv_next(il__csv_reader *r, bool *more, il_error *err)
+static int reader_next(csv_reader *r, bool *more, il_error *err)
 {
     int rc = row_read(r, more, err);
     if (rc == IL_OK && *more && r->n_fields != r->n_columns) {
@@ -137,17 +147,7 @@ int il__csv_next(il__csv_reader *r, bool *more, il_error *err)
     return rc;
 }
 
-int il__csv_column(const il__csv_reader *r, const char *name)
-{
-    for (size_t i = 0; i < r->n_columns; i++) {
-        if (r->columns[i] && strcmp(r->columns[i], name) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-const char *il__csv_field(const il__csv_reader *r, int column)
+static const char *field_of(const csv_reader *r, int column)
 {
     if (column < 0 || (size_t)column >= r->n_fields) {
         return "";
@@ -155,13 +155,7 @@ const char *il__csv_field(const il__csv_reader *r, int column)
     return r->row.data + r->starts[column];
 }
 
-uint64_t il__csv_line(const il__csv_reader *r)
-{
-    return il_csv_line(r->csv);
-}
-
-static int table_append(il_artifact *t, il__csv_reader *r, size_t *cap, il_arena *arena,
-                        il_error *err)
+static int table_append(il_artifact *t, csv_reader *r, size_t *cap, il_arena *arena, il_error *err)
 {
     if (t->n_rows == *cap) {
         size_t grown = *cap ? *cap * 2 : 64;
@@ -176,7 +170,7 @@ static int table_append(il_artifact *t, il__csv_reader *r, size_t *cap, il_arena
         *cap = grown;
     }
     for (size_t i = 0; i < t->n_columns; i++) {
-        const char *copy = il_arena_strdup(arena, il__csv_field(r, (int)i));
+        const char *copy = il_arena_strdup(arena, field_of(r, (int)i));
         if (!copy) {
             return il_fail(err, IL_E_NOMEM, "no memory for the rows of %s", t->file);
         }
@@ -190,9 +184,9 @@ int il_artifact_load(const char *path, const char *file, il_arena *arena, il_art
                      il_error *err)
 {
     *out = (il_artifact){.file = file};
-    il__csv_reader *r = NULL;
+    csv_reader *r = NULL;
     il_error local = {0};
-    int rc = il__csv_open(path, &r, &local);
+    int rc = reader_open(path, &r, &local);
     if (rc == IL_E_NOT_FOUND) {
         return IL_OK;
     }
@@ -219,7 +213,7 @@ int il_artifact_load(const char *path, const char *file, il_arena *arena, il_art
     size_t cap = 0;
     for (;;) {
         bool more = false;
-        rc = il__csv_next(r, &more, err);
+        rc = reader_next(r, &more, err);
         if (rc != IL_OK || !more) {
             break;
         }
@@ -229,7 +223,7 @@ int il_artifact_load(const char *path, const char *file, il_arena *arena, il_art
         }
     }
 out:
-    il__csv_close(r);
+    reader_close(r);
     return rc;
 }
 

@@ -19,7 +19,7 @@ static int manifest_load(il_facts *f, il_error *err)
     il_error local = {0};
     rc = il_json_load(path, MOST_MANIFEST_BYTES, &f->manifest, &local);
     if (rc == IL_E_NOT_FOUND) {
-        return IL_OK; /* a foreign run holds only metrics.csv */
+        return IL_OK; /* a foreign run has none */
     }
     if (rc != IL_OK || !json_is_object(f->manifest)) {
         rc = il_fail(err, IL_E_DAMAGED, "the manifest cannot be read: %s",
@@ -36,7 +36,9 @@ static int tables_load(il_facts *f, il_error *err)
         const char *file;
         il_artifact *table;
         bool required;
-    } list[] = {{"summary_by_model_backend_mode.csv", &f->summary, true},
+    } list[] = {{"medians.csv", &f->median_rows, true},
+                {"outcomes.csv", &f->outcomes, true},
+                {"summary_by_model_backend_mode.csv", &f->summary, true},
                 {"summary_by_model_backend_mode_agg.csv", &f->agg, true},
                 {"scaling_fits.csv", &f->fits, true},
                 {"laws.csv", &f->laws, false},
@@ -74,13 +76,14 @@ int il_facts_load(const char *run_dir, il_facts *out, il_error *err)
         return rc;
     }
     out->run_dir = il_arena_strdup(&out->arena, run_dir);
-    const char *metrics = il_arena_printf(&out->arena, "%s/metrics.csv", run_dir);
-    if (!out->run_dir || !metrics) {
+    if (!out->run_dir) {
         return il_fail(err, IL_E_NOMEM, "no memory for the report");
     }
     int rc = manifest_load(out, err);
-    rc = rc == IL_OK ? il_medians_read(metrics, &out->arena, &out->medians, err) : rc;
-    return rc == IL_OK ? tables_load(out, err) : rc;
+    rc = rc == IL_OK ? tables_load(out, err) : rc;
+    return rc == IL_OK
+               ? il_medians_read(&out->median_rows, &out->outcomes, &out->arena, &out->medians, err)
+               : rc;
 }
 
 void il_facts_free(il_facts *facts)

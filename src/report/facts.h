@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Everything the report reads, loaded once: the manifest, the medians of metrics.csv, the tables of
+ * Everything the report reads, loaded once: the manifest and the tables of
  * analysis/. Only artifacts: no clock, no machine, no other run.
  */
 #ifndef IL_REPORT_FACTS_H
@@ -16,12 +16,13 @@ typedef struct il_facts {
     const char *run_dir;
     json_t *manifest; /* NULL for a foreign run, which has none */
     il_medians medians;
-    il_artifact summary, agg, fits; /* of the original study; always present */
+    il_artifact median_rows, outcomes; /* what medians was read from; always present */
+    il_artifact summary, agg, fits;    /* of the original study; always present */
     il_artifact laws, leave_one_out, noise, tails, steps, early_stop; /* may be absent */
 } il_facts;
 
-/* DAMAGED with file and next step when metrics.csv, the manifest or a table cannot be read, or when
- * there is no analysis. NOT_FOUND when run_dir is no directory. Free with il_facts_free also after
+/* DAMAGED with file and next step when the manifest or a table cannot be read, or when there is no
+ * analysis. NOT_FOUND when run_dir is no directory. Free with il_facts_free also after
  * a failure. */
 int il_facts_load(const char *run_dir, il_facts *out, il_error *err);
 void il_facts_free(il_facts *facts);

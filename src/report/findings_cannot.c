@@ -102,8 +102,8 @@ static int losses_cannot(il__making *m)
                     l->n_rows, l->n_models, l->n_models == 1 ? "" : "s",
                     not_run ? "not run" : il__name(m, l->status), clean(m, message, 160),
                     hint ? hint : ""),
-            il__say(m, "metrics.csv: backend=%s, status=%s, reason=%s", il__name(m, l->backend),
-                    il__name(m, l->status), il__name(m, l->reason)));
+            il__say(m, "analysis/outcomes.csv: section=lost, backend=%s, status=%s, reason=%s",
+                    il__name(m, l->backend), il__name(m, l->status), il__name(m, l->reason)));
         if (rc != IL_OK) {
             return rc;
         }
@@ -132,7 +132,7 @@ static int range_cannot(il__making *m)
                                      "Long prompts: prompts had %s, so how prefill and memory grow "
                                      "with prompt length stays open (prompt_tokens_list).",
                                      range ? range : ""),
-                             "metrics.csv: prompt_tokens, seq_len");
+                             "analysis/outcomes.csv: section=prompt_tokens");
     }
     if (rc == IL_OK && batch_most == batch_least && batch_most > 0) {
         rc = il__finding_add(m, true, "not_measured",
@@ -140,7 +140,7 @@ static int range_cannot(il__making *m)
                                      "Other batch sizes: only batch %lld was run, one caller at a "
                                      "time.",
                                      (long long)batch_most),
-                             "metrics.csv: batch_size");
+                             "analysis/medians.csv: batch_size");
     }
     return rc;
 }
@@ -256,7 +256,7 @@ int il__cannot_tell(il__making *m)
                     "The runtime that was asked for: cells of kind %s, as every row "
                     "says.",
                     il__name(m, m->facts->medians.mapped)),
-            "metrics.csv: backend_kind, backend_kind_asked");
+            "analysis/outcomes.csv: section=mapped");
     }
     return rc;
 }

@@ -1,187 +1,258 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "report/medians.h"
 
-#include "base/csv.h"
 #include "base/text.h"
-#include "report/medians_internal.h"
-#include "stats/order.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Fills median and interval of row from its replicates (sorted in place). */
-static void interval_fill(il_cell_median *row, double *replicates, size_t n)
+typedef struct reading {
+    const il_artifact *table;
+    il_arena *arena;
+    il_medians *out;
+    il_error *err;
+} reading;
+
+static int no_memory(const reading *r)
 {
-    size_t low = 0, high = 0;
-    il_sort(replicates, n);
-    row->n_replicates = n;
-    row->median_ms = il_quantile_sorted(replicates, n, 0.5);
-    bool enough = n > 0 && il_order_ranks(n, 0.5, 0.95, &low, &high, NULL) == IL_OK;
-    row->low_ms = enough ? replicates[low - 1] : NAN;
-    row->high_ms = enough ? replicates[high - 1] : NAN;
+    return il_fail(r->err, IL_E_NOMEM, "no memory for the rows of %s", r->table->file);
 }
 
-static int by_replicate(const void *a, const void *b)
+static int damaged(const reading *r, const char *what, const char *column, size_t row)
 {
-    const il__call *x = a, *y = b;
-    return (x->replicate > y->replicate) - (x->replicate < y->replicate);
-}
-
-/* Medians of the calls of each replicate: ids and values, n_out of them. calls get sorted. */
-static int replicate_medians(il__cell *cell, il_arena *arena, int64_t **ids, double **values,
-                             size_t *n_out)
-{
-    qsort(cell->calls, cell->n_calls, sizeof *cell->calls, by_replicate);
-    *ids = il_arena_array(arena, cell->n_calls, sizeof **ids);
-    *values = il_arena_array(arena, cell->n_calls, sizeof **values);
-    double *scratch = il_arena_array(arena, cell->n_calls, sizeof *scratch);
-    if (!*ids || !*values || !scratch) {
-        return IL_E_NOMEM;
+    int rc = il_fail(r->err, IL_E_DAMAGED, "%s \"%s\"", what, column);
+    if (row > 0) {
+        il_error_where(r->err, "analysis/%s, row %zu", r->table->file, row);
+    } else {
+        il_error_where(r->err, "analysis/%s", r->table->file);
     }
-    size_t n = 0;
-    for (size_t i = 0; i < cell->n_calls;) {
-        size_t m = 0;
-        int64_t id = cell->calls[i].replicate;
-        while (i < cell->n_calls && cell->calls[i].replicate == id) {
-            scratch[m++] = cell->calls[i++].ms;
+    il_error_hint(r->err, "rebuild it with \"inferlaw analyze\" on the run directory");
+    return rc;
+}
+
+static int need_columns(const reading *r, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t k = 0;
+        while (k < r->table->n_columns && strcmp(r->table->columns[k], names[i]) != 0) {
+            k++;
         }
-        (*ids)[n] = id;
-        il_sort(scratch, m);
-        (*values)[n++] = il_quantile_sorted(scratch, m, 0.5);
+        if (k == r->table->n_columns) {
+            return damaged(r, "there is no column", names[i], 0);
+        }
     }
-    *n_out = n;
     return IL_OK;
 }
 
-static void row_from_cell(const il__cell *cell, il_cell_median *row)
+static const char *text_at(const reading *r, size_t row, const char *column)
 {
-    *row = (il_cell_median){.backend = cell->backend,
-                            .backend_kind = cell->backend_kind,
-                            .model = cell->model,
-                            .scenario = cell->scenario,
-                            .mode = cell->mode,
-                            .batch_size = cell->batch_size,
-                            .gen_tokens = cell->gen_tokens,
-                            .params_millions = cell->params_millions,
-                            .prompt_tok = cell->prompt_tok,
-                            .decode_steps = cell->decode_steps,
-                            .n_calls = cell->n_calls};
+    return il_artifact_text(r->table, row, column);
 }
 
-/* The same (backend, model, mode, batch, gen_tokens) in another scenario. */
-static bool same_group(const il__cell *a, const il__cell *b)
+/* A number from 0 to what a double counts exactly; false for anything else. */
+static bool count_at(const reading *r, size_t row, const char *column, size_t *out)
 {
-    return strcmp(a->backend, b->backend) == 0 && strcmp(a->model, b->model) == 0 &&
-           strcmp(a->mode, b->mode) == 0 && a->batch_size == b->batch_size &&
-           a->gen_tokens == b->gen_tokens;
+    double value = il_artifact_number(r->table, row, column);
+    bool fits = value >= 0.0 && value < 9e15;
+    *out = fits ? (size_t)value : 0;
+    return fits;
 }
 
-/* One row over all scenarios of a group: the geometric mean over scenarios within each replicate,
- * so that the interval holds what a block does to all of them at once. Replicates that lack a
- * scenario are left out. log_sum and seen have room for every replicate id below n_ids. */
-static int aggregate_group(const il__cells *cells, size_t from, size_t to, il_arena *arena,
-                           il_cell_median *row)
+/* Part of a row's key, whatever a foreign file put there. */
+static int64_t whole_at(const reading *r, size_t row, const char *column)
 {
-    row_from_cell(&cells->items[from], row);
-    row->scenario = IL_ALL_SCENARIOS;
-    row->n_calls = 0;
-    size_t n_ids = 0;
-    for (size_t i = from; i < to; i++) {
-        n_ids += cells->items[i].n_replicates;
+    double value = il_artifact_number(r->table, row, column);
+    return fabs(value) < 9e15 ? (int64_t)value : 0;
+}
+
+static int median_read(const reading *r, size_t i, il_cell_median *m)
+{
+    *m = (il_cell_median){.backend = text_at(r, i, "backend"),
+                          .model = text_at(r, i, "model"),
+                          .scenario = text_at(r, i, "scenario"),
+                          .mode = text_at(r, i, "mode"),
+                          .batch_size = whole_at(r, i, "batch_size"),
+                          .gen_tokens = whole_at(r, i, "gen_tokens"),
+                          .params_millions = il_artifact_number(r->table, i, "params_millions"),
+                          .prompt_tok = il_artifact_number(r->table, i, "prompt_tokens"),
+                          .decode_steps = il_artifact_number(r->table, i, "decode_steps"),
+                          .median_ms = il_artifact_number(r->table, i, "median_ms"),
+                          .low_ms = il_artifact_number(r->table, i, "ci_low_ms"),
+                          .high_ms = il_artifact_number(r->table, i, "ci_high_ms")};
+    if (!(m->median_ms >= 0.0)) {
+        return damaged(r, "no time in column", "median_ms", i + 1);
     }
-    double *sums = il_arena_array(arena, n_ids + 1, sizeof *sums);
-    if (!sums) {
-        return IL_E_NOMEM;
+    if (!count_at(r, i, "n_replicates", &m->n_replicates)) {
+        return damaged(r, "no count in column", "n_replicates", i + 1);
     }
-    size_t n = 0;
-    const il__cell *first = &cells->items[from];
-    for (size_t k = 0; k < first->n_replicates; k++) {
-        double sum = 0.0;
-        bool everywhere = true;
-        for (size_t i = from; i < to && everywhere; i++) {
-            const il__cell *c = &cells->items[i];
-            size_t j = 0;
-            while (j < c->n_replicates && c->ids[j] != first->ids[k]) {
-                j++;
+    return IL_OK;
+}
+
+/* The scenarios behind a row over all of them. */
+static uint64_t scenario_set_of(const il_medians *all, const il_cell_median *m)
+{
+    uint64_t set = 0;
+    for (size_t i = 0; i < all->n_rows; i++) {
+        const il_cell_median *s = &all->rows[i];
+        if (s->gen_tokens == m->gen_tokens && s->batch_size == m->batch_size &&
+            strcmp(s->model, m->model) == 0 && strcmp(s->mode, m->mode) == 0 &&
+            strcmp(s->backend, m->backend) == 0 && strcmp(s->scenario, IL_ALL_SCENARIOS) != 0) {
+            set += il_fnv1a64(s->scenario, strlen(s->scenario));
+        }
+    }
+    return set;
+}
+
+static int medians_read(const reading *r)
+{
+    static const char *const columns[] = {"backend",    "model",        "scenario", "mode",
+                                          "batch_size", "n_replicates", "median_ms"};
+    int rc = need_columns(r, columns, sizeof columns / sizeof *columns);
+    r->out->rows = il_arena_array(r->arena, r->table->n_rows + 1, sizeof *r->out->rows);
+    if (rc == IL_OK && !r->out->rows) {
+        rc = no_memory(r);
+    }
+    for (size_t i = 0; rc == IL_OK && i < r->table->n_rows; i++) {
+        rc = median_read(r, i, &r->out->rows[r->out->n_rows++]);
+    }
+    for (size_t i = 0; rc == IL_OK && i < r->out->n_rows; i++) {
+        il_cell_median *m = &r->out->rows[i];
+        m->scenario_set =
+            strcmp(m->scenario, IL_ALL_SCENARIOS) == 0 ? scenario_set_of(r->out, m) : 0;
+    }
+    return rc;
+}
+
+/* "a" and "b" make "a, b". */
+static int word_add(const reading *r, const char **words, const char *word)
+{
+    *words = *words ? il_arena_printf(r->arena, "%s, %s", *words, word) : word;
+    return *words ? IL_OK : no_memory(r);
+}
+
+static int rows_add(const reading *r, size_t i)
+{
+    il_medians *out = r->out;
+    const struct {
+        const char *status;
+        size_t *n;
+    } known[] = {{"ok", &out->n_ok},           {"error", &out->n_error},
+                 {"skipped", &out->n_skipped}, {"flagged", &out->n_flagged},
+                 {"not_run", &out->n_not_run}, {NULL, &out->n_other}};
+    size_t k = 0, n;
+    while (known[k].status && strcmp(known[k].status, text_at(r, i, "status")) != 0) {
+        k++;
+    }
+    if (!count_at(r, i, "value", &n)) {
+        return damaged(r, "no count in column", "value", i + 1);
+    }
+    *known[k].n += n;
+    return IL_OK;
+}
+
+/* The lines of one loss follow each other. */
+static int loss_add(const reading *r, size_t i)
+{
+    il_medians *out = r->out;
+    const char *backend = text_at(r, i, "backend"), *status = text_at(r, i, "status");
+    const char *reason = text_at(r, i, "reason"), *key = text_at(r, i, "key");
+    il_loss *l = out->n_losses ? &out->losses[out->n_losses - 1] : NULL;
+    if (!l || strcmp(l->backend, backend) != 0 || strcmp(l->status, status) != 0 ||
+        strcmp(l->reason, reason) != 0) {
+        l = &out->losses[out->n_losses++];
+        *l = (il_loss){
+            .backend = backend, .status = status, .reason = reason, .message = "", .hint = ""};
+    }
+    if (strcmp(key, "message") == 0) {
+        l->message = text_at(r, i, "value");
+    } else if (strcmp(key, "hint") == 0) {
+        l->hint = text_at(r, i, "value");
+    } else if (!count_at(r, i, "value", strcmp(key, "n_models") == 0 ? &l->n_models : &l->n_rows)) {
+        return damaged(r, "no count in column", "value", i + 1);
+    }
+    return IL_OK;
+}
+
+static int flag_add(const reading *r, size_t i)
+{
+    il_flag_count *flag = &r->out->flags[r->out->n_flags++];
+    flag->word = text_at(r, i, "key");
+    return count_at(r, i, "value", &flag->n_rows)
+               ? IL_OK
+               : damaged(r, "no count in column", "value", i + 1);
+}
+
+static int ok_rows_add(const reading *r, size_t i)
+{
+    il_medians *out = r->out;
+    const struct {
+        const char *key;
+        size_t *n;
+    } known[] = {{"n_measured", &out->n_measured},
+                 {"n_warmup", &out->n_warmup},
+                 {"n_with_flags", &out->n_rows_with_flags},
+                 {"n_blocks", &out->n_blocks}};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        if (strcmp(known[k].key, text_at(r, i, "key")) == 0 &&
+            !count_at(r, i, "value", known[k].n)) {
+            return damaged(r, "no count in column", "value", i + 1);
+        }
+    }
+    return IL_OK;
+}
+
+static int prompt_add(const reading *r, size_t i)
+{
+    bool least = strcmp(text_at(r, i, "key"), "least") == 0;
+    *(least ? &r->out->prompt_tok_least : &r->out->prompt_tok_most) =
+        il_artifact_number(r->table, i, "value");
+    return IL_OK;
+}
+
+static int replication_add(const reading *r, size_t i)
+{
+    return word_add(r, &r->out->replication, text_at(r, i, "key"));
+}
+
+static int mapped_add(const reading *r, size_t i)
+{
+    return word_add(r, &r->out->mapped, text_at(r, i, "key"));
+}
+
+static int outcomes_read(const reading *r)
+{
+    static const char *const columns[] = {"section", "backend", "status", "reason", "key", "value"};
+    static const struct {
+        const char *name;
+        int (*add)(const reading *, size_t);
+    } sections[] = {
+        {"rows", rows_add},  {"ok_rows", ok_rows_add},         {"prompt_tokens", prompt_add},
+        {"flags", flag_add}, {"replication", replication_add}, {"mapped", mapped_add},
+        {"lost", loss_add}};
+    size_t n_rows = r->table->n_rows;
+    int rc = need_columns(r, columns, sizeof columns / sizeof *columns);
+    r->out->losses = il_arena_array(r->arena, n_rows + 1, sizeof *r->out->losses);
+    r->out->flags = il_arena_array(r->arena, n_rows + 1, sizeof *r->out->flags);
+    if (rc == IL_OK && (!r->out->losses || !r->out->flags)) {
+        rc = no_memory(r);
+    }
+    for (size_t i = 0; rc == IL_OK && i < n_rows; i++) {
+        for (size_t k = 0; rc == IL_OK && k < sizeof sections / sizeof *sections; k++) {
+            if (strcmp(sections[k].name, text_at(r, i, "section")) == 0) {
+                rc = sections[k].add(r, i);
             }
-            everywhere = j < c->n_replicates && c->medians[j] > 0.0;
-            sum += everywhere ? log(c->medians[j]) : 0.0;
-        }
-        if (everywhere) {
-            sums[n++] = exp(sum / (double)(to - from));
         }
     }
-    for (size_t i = from; i < to; i++) {
-        const il__cell *c = &cells->items[i];
-        row->n_calls += c->n_calls;
-        row->scenario_set += il_fnv1a64(c->scenario, strlen(c->scenario));
-        row->prompt_tok = c->prompt_tok == row->prompt_tok ? row->prompt_tok : NAN;
-        row->decode_steps = c->decode_steps == row->decode_steps ? row->decode_steps : NAN;
-    }
-    interval_fill(row, sums, n);
-    return IL_OK;
+    r->out->by_block = r->out->n_blocks > 1;
+    return rc;
 }
 
-static int by_cell(const void *a, const void *b)
+int il_medians_read(const il_artifact *medians, const il_artifact *outcomes, il_arena *arena,
+                    il_medians *out, il_error *err)
 {
-    const il__cell *x = a, *y = b;
-    int d = strcmp(x->backend, y->backend);
-    d = d ? d : strcmp(x->mode, y->mode);
-    d = d ? d : (x->batch_size > y->batch_size) - (x->batch_size < y->batch_size);
-    d = d ? d
-          : (x->params_millions > y->params_millions) - (x->params_millions < y->params_millions);
-    d = d ? d : strcmp(x->model, y->model);
-    d = d ? d : (x->gen_tokens > y->gen_tokens) - (x->gen_tokens < y->gen_tokens);
-    return d ? d : strcmp(x->scenario, y->scenario);
-}
-
-static int by_row(const void *a, const void *b)
-{
-    const il_cell_median *x = a, *y = b;
-    int d = strcmp(x->backend, y->backend);
-    d = d ? d : strcmp(x->mode, y->mode);
-    d = d ? d : (x->batch_size > y->batch_size) - (x->batch_size < y->batch_size);
-    d = d ? d : strcmp(x->scenario, y->scenario);
-    d = d ? d
-          : (x->params_millions > y->params_millions) - (x->params_millions < y->params_millions);
-    d = d ? d : strcmp(x->model, y->model);
-    return d ? d : (x->gen_tokens > y->gen_tokens) - (x->gen_tokens < y->gen_tokens);
-}
-
-int il__medians_from_cells(il__cells *cells, il_arena *arena, il_medians *out)
-{
-    qsort(cells->items, cells->n, sizeof *cells->items, by_cell);
-    out->rows = il_arena_array(arena, cells->n * 2 + 1, sizeof *out->rows);
-    if (!out->rows) {
-        return IL_E_NOMEM;
-    }
-    for (size_t i = 0; i < cells->n; i++) {
-        il__cell *c = &cells->items[i];
-        int rc = replicate_medians(c, arena, &c->ids, &c->medians, &c->n_replicates);
-        if (rc != IL_OK) {
-            return rc;
-        }
-        double *copy = il_arena_array(arena, c->n_replicates, sizeof *copy);
-        if (!copy) {
-            return IL_E_NOMEM;
-        }
-        memcpy(copy, c->medians, c->n_replicates * sizeof *copy);
-        row_from_cell(c, &out->rows[out->n_rows]);
-        interval_fill(&out->rows[out->n_rows++], copy, c->n_replicates);
-    }
-    for (size_t from = 0, to; from < cells->n; from = to) {
-        for (to = from + 1; to < cells->n && same_group(&cells->items[from], &cells->items[to]);) {
-            to++;
-        }
-        int rc = aggregate_group(cells, from, to, arena, &out->rows[out->n_rows]);
-        if (rc != IL_OK) {
-            return rc;
-        }
-        out->n_rows += out->rows[out->n_rows].n_replicates > 0;
-    }
-    qsort(out->rows, out->n_rows, sizeof *out->rows, by_row);
-    return IL_OK;
+    *out = (il_medians){.n_blocks = 1, .prompt_tok_least = NAN, .prompt_tok_most = NAN};
+    int rc = medians_read(&(reading){medians, arena, out, err});
+    return rc == IL_OK ? outcomes_read(&(reading){outcomes, arena, out, err}) : rc;
 }
 
 void il_median_per_step(const il_cell_median *m, double out[3])
@@ -222,66 +293,4 @@ bool il_medians_leads(const il_medians *medians, size_t i)
         }
     }
     return false;
-}
-
-static void put_row(il_csv_writer *to, const il_cell_median *m, bool by_block)
-{
-    bool decode = strcmp(m->mode, "kv_decode") == 0;
-    double step[3];
-    il_median_per_step(decode ? m : NULL, step);
-    il_csv_text(to, m->backend);
-    il_csv_text(to, m->model);
-    il_csv_text(to, m->scenario);
-    il_csv_text(to, m->mode);
-    il_csv_i64(to, m->batch_size);
-    il_csv_i64(to, m->gen_tokens);
-    il_csv_f64(to, m->params_millions);
-    il_csv_f64(to, m->prompt_tok);
-    il_csv_text(to, by_block ? "block" : "call");
-    il_csv_i64(to, (int64_t)m->n_replicates);
-    il_csv_i64(to, (int64_t)m->n_calls);
-    il_csv_f64(to, m->median_ms);
-    il_csv_f64(to, m->low_ms);
-    il_csv_f64(to, m->high_ms);
-    il_csv_f64(to, decode ? m->decode_steps : NAN);
-    for (size_t i = 0; i < 3; i++) {
-        il_csv_f64(to, step[i]);
-    }
-    il_csv_f64(to, 1000.0 * (double)m->batch_size / step[0]);
-    il_csv_end_row(to);
-}
-
-int il_medians_write(const il_medians *medians, const char *path, il_error *err)
-{
-    static const char *const columns[] = {"backend",
-                                          "model",
-                                          "scenario",
-                                          "mode",
-                                          "batch_size",
-                                          "gen_tokens",
-                                          "params_millions",
-                                          "prompt_tokens",
-                                          "replicate",
-                                          "n_replicates",
-                                          "n_calls",
-                                          "median_ms",
-                                          "ci_low_ms",
-                                          "ci_high_ms",
-                                          "decode_steps",
-                                          "step_ms",
-                                          "step_ci_low_ms",
-                                          "step_ci_high_ms",
-                                          "decode_tokens_per_s"};
-    il_csv_writer out;
-    int rc = il_csv_create(path, &out, err);
-    if (rc != IL_OK) {
-        return rc;
-    }
-    il_csv_row(&out, columns, sizeof columns / sizeof *columns);
-    for (size_t i = 0; i < medians->n_rows; i++) {
-        put_row(&out, &medians->rows[i], medians->by_block);
-    }
-    rc = il_csv_close(&out, err);
-    il_csv_abandon(&out);
-    return rc;
 }

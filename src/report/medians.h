@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Medians with exact intervals of every cell and mode, from metrics.csv: the numbers of the first
- * table, of the error bars and of the findings that compare models. They are written to
- * analysis/medians.csv so that each number in the report can be looked up.
+ * Medians with exact intervals of every cell and mode and the counts of what was lost: the numbers
+ * of the first table, of the error bars and of the findings that compare models. They come from
+ * analysis/medians.csv and analysis/outcomes.csv (docs/analysis.md), so each number in the report
+ * can be looked up.
  *
  * The unit of replication is the block: calls of a cell in one block count as their median. A run
  * with one block (a foreign one, an original study file) has only calls, and says so.
@@ -10,23 +11,18 @@
 #ifndef IL_REPORT_MEDIANS_H
 #define IL_REPORT_MEDIANS_H
 
-#include "base/arena.h"
-#include "inferlaw/error.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "report/artifact.h"
 
 #define IL_ALL_SCENARIOS "__all__"
 
 typedef struct il_cell_median {
-    const char *backend, *backend_kind, *model, *scenario, *mode;
+    const char *backend, *model, *scenario, *mode;
     int64_t batch_size, gen_tokens;
     double params_millions; /* measured, else configured; NaN unknown */
     double prompt_tok;      /* of one sequence; NaN unknown, or over several scenarios */
     double decode_steps;    /* NaN when unknown or not the same in all calls */
     uint64_t scenario_set;  /* equal for aggregates over the same scenarios; 0 for one scenario */
-    size_t n_calls, n_replicates;
+    size_t n_replicates;
     double median_ms, low_ms, high_ms; /* exact 95 % interval of the median; NaN below 6 */
 } il_cell_median;
 
@@ -34,7 +30,6 @@ typedef struct il_cell_median {
 typedef struct il_loss {
     const char *backend, *status, *reason, *message, *hint;
     size_t n_rows, n_models;
-    const char *last_model; /* the last model seen, to count models that follow each other */
 } il_loss;
 
 typedef struct il_flag_count {
@@ -56,14 +51,13 @@ typedef struct il_medians {
     bool by_block;                            /* replicates are blocks; else calls */
     double prompt_tok_least, prompt_tok_most; /* NaN unknown */
     const char *replication; /* words of the rows, "process, none"; NULL when they have none */
-    const char *mapped;      /* "hf on native" when a kind was mapped, else NULL */
+    const char *mapped;      /* "hf on native" where a kind was mapped, else NULL */
 } il_medians;
 
-/* Reads metrics.csv (path) into out; all memory from the arena. DAMAGED when a required column
- * (backend, model, mode, status, latency_ms) is missing or an ok row has no time. */
-int il_medians_read(const char *path, il_arena *arena, il_medians *out, il_error *err);
-/* Writes medians.csv (docs/report.md). */
-int il_medians_write(const il_medians *medians, const char *path, il_error *err);
+/* Reads the two tables into out; texts stay those of the tables, lists come from the arena. DAMAGED
+ * when a column is missing or a number is none. */
+int il_medians_read(const il_artifact *medians, const il_artifact *outcomes, il_arena *arena,
+                    il_medians *out, il_error *err);
 
 /* The row, or NULL. batch_size 0 takes the first. */
 const il_cell_median *il_medians_find(const il_medians *medians, const char *backend,

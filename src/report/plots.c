@@ -526,26 +526,23 @@ static int draw(drawing *d, const char *dir)
     return rc;
 }
 
-int il_plots_write(const char *run_dir, il_error *err)
+int il_plots_write(il_facts *facts, il_error *err)
 {
-    il_facts facts;
-    int rc = il_facts_load(run_dir, &facts, err);
-    drawing d = {.facts = &facts, .arena = &facts.arena, .err = err};
-    rc = rc == IL_OK ? step_plot(&d) : rc;
+    drawing d = {.facts = facts, .arena = &facts->arena, .err = err};
+    int rc = step_plot(&d);
     /* Aggregates first: their names are fixed, a scenario that clashes gets the hash. */
     for (int all = 1; all >= 0; all--) {
-        for (size_t i = 0; rc == IL_OK && i < facts.fits.n_rows; i++) {
+        for (size_t i = 0; rc == IL_OK && i < facts->fits.n_rows; i++) {
             bool is_all =
-                strcmp(il_artifact_text(&facts.fits, i, "scenario"), IL_ALL_SCENARIOS) == 0;
+                strcmp(il_artifact_text(&facts->fits, i, "scenario"), IL_ALL_SCENARIOS) == 0;
             rc = is_all == (all == 1) ? scaling_plot(&d, i) : IL_OK;
         }
     }
     rc = rc == IL_OK ? early_stop_plot(&d) : rc;
-    const char *dir = il_arena_printf(&facts.arena, "%s/analysis/plots", run_dir);
+    const char *dir = il_arena_printf(&facts->arena, "%s/analysis/plots", facts->run_dir);
     if (rc == IL_OK) {
         rc = dir ? draw(&d, dir) : no_memory(&d);
     }
-    il_facts_free(&facts);
     return rc;
 }
 

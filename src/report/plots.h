@@ -6,11 +6,11 @@
 #ifndef IL_REPORT_PLOTS_H
 #define IL_REPORT_PLOTS_H
 
-#include "inferlaw/error.h"
+#include "report/facts.h"
 
 /* Draws every plot of the run directory with one gnuplot process. Without gnuplot: one sentence on
- * stderr, IL_OK, and no pictures. Errors: those of il_facts_load; CRASHED when gnuplot fails. */
-int il_plots_write(const char *run_dir, il_error *err);
+ * stderr, IL_OK, and no pictures. Errors: CRASHED, TIMEOUT when gnuplot fails. */
+int il_plots_write(il_facts *facts, il_error *err);
 
 /* Draws plots/decode_fraction_by_gen_tokens of a sweep directory from decode_fraction_summary.csv
  * (backend, gen_tokens_target, decode_fraction_median, decode_fraction_p25, decode_fraction_p75).

@@ -203,39 +203,31 @@ static void put_models(il_buf *to, const il_facts *f)
     (void)il_buf_puts(to, "\n");
 }
 
-int il_report_write(const char *run_dir, il_error *err)
+int il_report_write(il_facts *facts, il_error *err)
 {
-    il_facts facts;
     il_findings found;
     il_buf text;
     il_buf_init(&text, MOST_REPORT_BYTES);
     char path[4096];
-    int rc = il_facts_load(run_dir, &facts, err);
-    rc = rc == IL_OK ? il_findings_make(&facts, &found, err) : rc;
+    int rc = il_findings_make(facts, &found, err);
     if (rc != IL_OK) {
         goto out;
     }
-    rc = il_path_join(path, sizeof path, run_dir, "analysis/medians.csv");
-    rc = rc == IL_OK ? il_medians_write(&facts.medians, path, err)
-                     : il_fail(err, rc, "the path of the run directory is too long");
-    if (rc != IL_OK) {
-        goto out;
-    }
-    put_first_screen(&text, &facts, &found);
-    put_models(&text, &facts);
+    put_first_screen(&text, facts, &found);
+    put_models(&text, facts);
     (void)il_buf_puts(&text, "## What this run cannot tell\n\n");
     put_findings(&text, found.cannot, found.n_cannot, "Nothing that it knows of.");
-    il__report_noise(&text, &facts);
-    il__report_laws(&text, &facts);
-    il__report_tails(&text, &facts);
-    il__report_machine(&text, &facts);
-    il__report_method(&text, &facts);
-    il__report_reproduce(&text, &facts);
-    rc = text.status == IL_OK ? il_path_join(path, sizeof path, run_dir, "report.md") : text.status;
+    il__report_noise(&text, facts);
+    il__report_laws(&text, facts);
+    il__report_tails(&text, facts);
+    il__report_machine(&text, facts);
+    il__report_method(&text, facts);
+    il__report_reproduce(&text, facts);
+    rc = text.status == IL_OK ? il_path_join(path, sizeof path, facts->run_dir, "report.md")
+                              : text.status;
     rc = rc == IL_OK ? il_file_write_atomic(path, il_buf_text(&text), text.len, err)
                      : il_fail(err, rc, "cannot hold the report");
 out:
     il_buf_free(&text);
-    il_facts_free(&facts);
     return rc;
 }

@@ -174,35 +174,33 @@ static void put_next(il_buf *to, const il_facts *f)
     (void)il_buf_puts(to, "\n");
 }
 
-int il_summary_print(const char *run_dir, FILE *to, il_error *err)
+int il_summary_print(il_facts *facts, FILE *to, il_error *err)
 {
-    il_facts facts;
     il_findings found;
     il_buf text;
     il_buf_init(&text, 16 << 20);
-    int rc = il_facts_load(run_dir, &facts, err);
-    rc = rc == IL_OK ? il_findings_make(&facts, &found, err) : rc;
+    int rc = il_findings_make(facts, &found, err);
     if (rc != IL_OK) {
         goto out;
     }
     bool bold = isatty(fileno(to)) == 1 && !getenv("NO_COLOR");
-    put_table(&text, &facts, bold);
+    put_table(&text, facts, bold);
     put_heading(&text, "Findings", bold);
     put_findings(&text, found.items, found.n_items, MOST_FINDINGS,
                  "none: no law was judged and no difference exceeds the noise floor");
     put_heading(&text, "What this run cannot tell", bold);
     put_findings(&text, found.cannot, found.n_cannot, MOST_CANNOT, "nothing that it knows of");
     char path[4096];
-    if (il_path_join(path, sizeof path, run_dir, "report.md") == IL_OK && il_path_is_file(path)) {
+    if (il_path_join(path, sizeof path, facts->run_dir, "report.md") == IL_OK &&
+        il_path_is_file(path)) {
         (void)il_buf_printf(&text, "\nreport: %s\n", path);
     }
-    put_next(&text, &facts);
+    put_next(&text, facts);
     rc = text.status != IL_OK ? il_fail(err, text.status, "cannot hold the summary") : IL_OK;
     if (rc == IL_OK && (fputs(il_buf_text(&text), to) == EOF || fflush(to) != 0)) {
         rc = il_fail_errno(err, errno, "cannot print the summary");
     }
 out:
     il_buf_free(&text);
-    il_facts_free(&facts);
     return rc;
 }

@@ -6,12 +6,12 @@
 #ifndef IL_REPORT_SUMMARY_H
 #define IL_REPORT_SUMMARY_H
 
-#include "inferlaw/error.h"
+#include "report/facts.h"
 
 #include <stdio.h>
 
-/* At most 100 columns; bold headings only when `to` is a terminal and NO_COLOR is unset. Errors as
- * il_facts_load, IO when writing fails. */
-int il_summary_print(const char *run_dir, FILE *to, il_error *err);
+/* At most 100 columns; bold headings only when `to` is a terminal and NO_COLOR is unset. IO when
+ * writing fails. */
+int il_summary_print(il_facts *facts, FILE *to, il_error *err);
 
 #endif

@@ -234,6 +234,7 @@ static void damage_is_named(void **state)
         {"backend,model,mode,status\nb,m,prefill,ok\n", "latency_ms"},
         {"backend,model,mode,status,latency_ms,model\n", "twice"},
         {"backend,model,mode,status,latency_ms\nb,m,prefill,ok,fast\n", "\"fast\""},
+        {"backend,model,mode,status,latency_ms\nb,m,prefill,ok,-1\n", "below zero"},
         {"backend,model,mode,status,latency_ms\nb,m,prefill,ok\n", "4 fields"},
         {"backend,model,mode,status,latency_ms\nb,\"m,prefill,ok,1\n", "quote"},
         {"", "empty"},

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "report/facts.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -17,7 +18,8 @@
 
 static const char *const fixture_tables[] = {
     "manifest.json",
-    "metrics.csv",
+    "analysis/medians.csv",
+    "analysis/outcomes.csv",
     "analysis/summary_by_model_backend_mode.csv",
     "analysis/summary_by_model_backend_mode_agg.csv",
     "analysis/scaling_fits.csv",
@@ -85,11 +87,22 @@ static inline const char *fixture_run(const char *keep, const swap *swaps, size_
     il_error err = {0};
     check_ok(il_dir_make(analysis, &err), &err);
     for (size_t i = 0; i < N_FIXTURE_TABLES; i++) {
-        bool counted = strstr(fixture_tables[i], "early_stop") || strstr(fixture_tables[i], "json");
+        bool counted = strstr(fixture_tables[i], "early_stop") ||
+                       strstr(fixture_tables[i], "outcomes") || strstr(fixture_tables[i], "json");
         bool csv = strstr(fixture_tables[i], ".csv") != NULL;
         fixture_file(dir, fixture_tables[i], counted ? NULL : keep, swaps, csv ? n_swaps : 0);
     }
     return dir;
+}
+
+/* Calls il_report_write or il_plots_write on a run directory. */
+static inline int with_facts(const char *dir, int (*write)(il_facts *, il_error *), il_error *err)
+{
+    il_facts facts;
+    int rc = il_facts_load(dir, &facts, err);
+    rc = rc == IL_OK ? write(&facts, err) : rc;
+    il_facts_free(&facts);
+    return rc;
 }
 
 static inline void file_text(const char *dir, const char *file, il_buf *out)

@@ -113,7 +113,7 @@ static void every_plot_of_the_schema_is_drawn(void **state)
     }
     const char *dir = fixture_run("hf_cpu_fp32", NULL, 0);
     il_error err = {0};
-    check_ok(il_plots_write(dir, &err), &err);
+    check_ok(with_facts(dir, il_plots_write, &err), &err);
     /* one backend: three modes over three scenarios and their aggregate, the first picture, Ollama
      */
     assert_int_equal(check_pictures(plots_of(dir)), 14);
@@ -236,8 +236,8 @@ static void hostile_names_stay_names(void **state)
         il_error err = {0};
         /* fewer fits, so that the test stays quick: decode of made_up_bf16 alone */
         fixture_file(dir, "analysis/scaling_fits.csv", "made_up_bf16,hf,1,kv_decode", swaps, 3);
-        check_ok(il_plots_write(dir, &err), &err);
-        check_ok(il_report_write(dir, &err), &err);
+        check_ok(with_facts(dir, il_plots_write, &err), &err);
+        check_ok(with_facts(dir, il_report_write, &err), &err);
         if (gnuplot_is_here()) {
             assert_int_equal(check_pictures(plots_of(dir)), 6);
         }
@@ -248,7 +248,10 @@ static void hostile_names_stay_names(void **state)
         il_buf_free(&report);
         FILE *f = tmpfile();
         assert_non_null(f);
-        check_ok(il_summary_print(dir, f, &err), &err);
+        il_facts facts;
+        check_ok(il_facts_load(dir, &facts, &err), &err);
+        check_ok(il_summary_print(&facts, f, &err), &err);
+        il_facts_free(&facts);
         rewind(f);
         for (int c; (c = fgetc(f)) != EOF;) {
             assert_true(c >= 0x20 || c == '\n');
@@ -285,8 +288,8 @@ static void without_gnuplot_there_is_a_report(void **state)
     il_error err = {0};
     il_log_set_level(IL_LOG_WARN);
     use_path("/nonexistent");
-    check_ok(il_plots_write(dir, &err), &err);
-    check_ok(il_report_write(dir, &err), &err);
+    check_ok(with_facts(dir, il_plots_write, &err), &err);
+    check_ok(with_facts(dir, il_report_write, &err), &err);
     il_buf report;
     file_text(dir, "report.md", &report);
     assert_null(strstr(il_buf_text(&report), "![")); /* no picture that is not there */
@@ -308,7 +311,7 @@ static void words_of_a_failing_gnuplot_come_through(void **state)
     assert_int_equal(chmod(path, 0755), 0);
     const char *dir = fixture_run("made_up_bf16", NULL, 0);
     use_path(fake);
-    assert_int_equal(il_plots_write(dir, &err), IL_E_CRASHED);
+    assert_int_equal(with_facts(dir, il_plots_write, &err), IL_E_CRASHED);
     assert_non_null(strstr(err.what, "line 7: unknown terminal"));
     assert_non_null(strstr(err.where, "plots.gp"));
     assert_true(err.hint[0] != '\0');

@@ -46,7 +46,7 @@ static void report_is_the_golden_one(void **state)
     il_error err = {0};
     il_buf text;
     picture_exists(dir);
-    check_ok(il_report_write(dir, &err), &err);
+    check_ok(with_facts(dir, il_report_write, &err), &err);
     file_text(dir, "report.md", &text);
     expect_golden("report.md", il_buf_text(&text));
     il_buf_free(&text);
@@ -58,7 +58,10 @@ static void summary_text(const char *dir, il_buf *out)
     FILE *f = tmpfile();
     assert_non_null(f);
     il_error err = {0};
-    check_ok(il_summary_print(dir, f, &err), &err);
+    il_facts facts;
+    check_ok(il_facts_load(dir, &facts, &err), &err);
+    check_ok(il_summary_print(&facts, f, &err), &err);
+    il_facts_free(&facts);
     rewind(f);
     il_buf_init(out, 1 << 20);
     char line[8192];
@@ -88,7 +91,7 @@ static void summary_is_the_golden_one_and_narrow(void **state)
     const char *dir = fixture_run(NULL, NULL, 0);
     il_error err = {0};
     picture_exists(dir);
-    check_ok(il_report_write(dir, &err), &err);
+    check_ok(with_facts(dir, il_report_write, &err), &err);
     il_buf text;
     summary_text(dir, &text);
     expect_golden("summary.txt", il_buf_text(&text));
@@ -221,7 +224,6 @@ static void every_number_of_a_finding_is_in_its_evidence(void **state)
     il_error err = {0};
     il_facts facts;
     il_findings found;
-    check_ok(il_report_write(dir, &err), &err);
     check_ok(il_facts_load(dir, &facts, &err), &err);
     check_ok(il_findings_make(&facts, &found, &err), &err);
     assert_true(found.n_items >= 8);
@@ -338,7 +340,7 @@ static void without_block_data_and_noise_floor_little_is_said(void **state)
         assert_int_equal(remove(path), 0);
     }
     il_error err = {0};
-    check_ok(il_report_write(dir, &err), &err);
+    check_ok(with_facts(dir, il_report_write, &err), &err);
     il_buf text;
     file_text(dir, "report.md", &text);
     assert_non_null(strstr(il_buf_text(&text), "no manifest"));
@@ -356,15 +358,16 @@ static void missing_and_damaged_artifacts_are_said(void **state)
 {
     (void)state;
     il_error err = {0};
-    assert_int_equal(il_report_write("/nonexistent/run", &err), IL_E_NOT_FOUND);
-    static const char *const needed[] = {"metrics.csv", "analysis/scaling_fits.csv"};
-    for (size_t i = 0; i < 2; i++) {
+    assert_int_equal(with_facts("/nonexistent/run", il_report_write, &err), IL_E_NOT_FOUND);
+    static const char *const needed[] = {"analysis/medians.csv", "analysis/outcomes.csv",
+                                         "analysis/scaling_fits.csv"};
+    for (size_t i = 0; i < 3; i++) {
         const char *dir = fixture_run("hf_cpu_fp32", NULL, 0);
         char path[900];
         (void)snprintf(path, sizeof path, "%s/%s", dir, needed[i]);
         assert_int_equal(remove(path), 0);
         err = (il_error){0};
-        assert_int_equal(il_report_write(dir, &err), IL_E_DAMAGED);
+        assert_int_equal(with_facts(dir, il_report_write, &err), IL_E_DAMAGED);
         assert_true(err.what[0] && err.where[0] && strstr(err.hint, "analyze"));
         (void)snprintf(path, sizeof path, "%s/report.md", dir);
         assert_false(il_path_is_file(path)); /* nothing half-written */
@@ -375,7 +378,7 @@ static void missing_and_damaged_artifacts_are_said(void **state)
         (void)snprintf(path, sizeof path, "%s/%s", dir, fixture_tables[i]);
         check_ok(il_file_write_atomic(path, "{\"a,b\n1", 7, &err), &err);
         err = (il_error){0};
-        assert_int_equal(il_report_write(dir, &err), IL_E_DAMAGED);
+        assert_int_equal(with_facts(dir, il_report_write, &err), IL_E_DAMAGED);
         assert_non_null(strstr(err.where, il_path_base(fixture_tables[i])));
     }
 }

@@ -40,7 +40,7 @@ holds "$work/err" "try:" "it says what to try"
 expect 1 "a format that is not there" "$build/inferlaw" report "$work/run" --format pdf
 mkdir "$work/empty"
 expect 4 "an empty directory" "$build/inferlaw" report "$work/empty"
-holds "$work/err" "metrics.csv" "it names the missing file"
+holds "$work/err" "inferlaw analyze" "it names the command that makes the tables"
 rm -r "$work/run/analysis"
 expect 4 "no analysis" "$build/inferlaw" report "$work/run"
 holds "$work/err" "inferlaw analyze" "it names the command that makes it"
