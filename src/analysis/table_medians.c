@@ -216,7 +216,14 @@ static int add_cells(work *w, const source *from, size_t n_from)
             n++;
         }
     }
-    qsort(w->calls, n, sizeof *w->calls, by_call);
+    /* Files come in order as a rule. */
+    size_t sorted = 1;
+    while (sorted < n && by_call(&w->calls[sorted - 1], &w->calls[sorted]) <= 0) {
+        sorted++;
+    }
+    if (sorted < n) {
+        qsort(w->calls, n, sizeof *w->calls, by_call);
+    }
     for (size_t first = 0, end; first < n; first = end) {
         for (end = first + 1; end < n && w->calls[end].gen_tokens == w->calls[first].gen_tokens;) {
             end++;
