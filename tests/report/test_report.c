@@ -284,8 +284,8 @@ static void rules_hold_back_what_the_run_cannot_carry(void **state)
     il_facts_free(&facts);
 
     /* Aggregates over different scenarios are not compared. */
-    static const swap scenario[] = {{"micro,Hello,5,hf_cpu_fp32,hf,models/gpt2-5m,",
-                                     "x,Hello,5,hf_cpu_fp32,hf,models/gpt2-5m,"}};
+    static const swap scenario[] = {
+        {"hf_cpu_fp32,models/gpt2-5m,micro,", "hf_cpu_fp32,models/gpt2-5m,x,"}};
     check_ok(il_facts_load(fixture_run(NULL, scenario, 1), &facts, &err), &err);
     check_ok(il_findings_make(&facts, &found, &err), &err);
     assert_null(finding_with(&found, "hf_cpu_fp32 a larger model can be faster", "gpt2-5m"));
