@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is kept of a row. Those from tokens_per_s_compute to flagged do not stand in metrics.csv under
- * this name. */
+/* What is kept of a row. Those from tokens_per_s_compute to flagged do not stand in metrics.csv
+ * under this name. */
 /* clang-format off */
 #define IL_QUANTITY_MAP(X)                                                                         \
     X(latency)                                                                                     \
