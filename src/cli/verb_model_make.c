@@ -5,12 +5,12 @@
 #include "cli/verbs.h"
 #include "model/make.h"
 #include "model/suite.h"
+#include "os/clock.h"
 
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MOST_CONFIG_BYTES = 16 << 20 };
@@ -31,17 +31,10 @@ typedef struct meter {
     const char *name;
 } meter;
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static void show(const char *name, uint64_t done, uint64_t total, void *user)
 {
     meter *m = user;
-    int64_t now = now_ns();
+    int64_t now = il_clock_ns();
     if (m->name != name) {
         m->name = name;
         m->began_ns = now;
