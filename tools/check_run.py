@@ -417,6 +417,10 @@ def is_decisive(full, part):
         return True
     (_, b, low, high), (_, without, l, h) = full, part
     zero, did = l <= 0 <= h, low <= 0 <= high
+    # Equal times give a slope of 0 but for rounding, and the sign of rounding decides nothing.
+    b, without = (0 if abs(v) < 1e-12 else v for v in (b, without))
+    if b == 0:
+        return without != 0
     return abs(without / b - 1) > 0.5 or (without > 0) != (b > 0) or (zero and not did)
 
 

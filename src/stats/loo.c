@@ -8,9 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Equal times give a slope of 0 but for rounding, and the sign of rounding decides nothing. */
+static double zero_if_rounding(double estimate)
+{
+    return fabs(estimate) < 1e-12 ? 0 : estimate;
+}
+
 bool il_is_decisive(double all, double all_low, double all_high, double without, double low,
                     double high)
 {
+    all = zero_if_rounding(all);
+    without = zero_if_rounding(without);
+    if (all == 0 && without == 0) {
+        return false;
+    }
     if (fabs(without / all - 1) > 0.5 || (without > 0) != (all > 0)) {
         return true;
     }

@@ -28,7 +28,8 @@ typedef struct il_loo {
 
 /* The rule. A model is decisive for a term when without it the estimate changes by more than half,
  * |b₋ᵢ/b − 1| > 0.5, or changes sign, or its 95 % t interval takes in 0 while the full one did
- * not. NaN ends (no degree of freedom) do not trip the last part. */
+ * not. NaN ends (no degree of freedom) do not trip the last part. Estimates below 1e-12 are
+ * rounding of 0: two of them are equal. */
 bool il_is_decisive(double all, double all_low, double all_high, double without, double low,
                     double high);
 

@@ -136,11 +136,14 @@ static void decisive_rule(void **state)
 {
     (void)state;
     assert_false(il_is_decisive(1, 0.5, 1.5, 1.49, 1, 2));
-    assert_true(il_is_decisive(1, 0.5, 1.5, 1.51, 1, 2));     /* more than half up */
-    assert_true(il_is_decisive(1, 0.5, 1.5, 0.49, 0.3, 1));   /* more than half down */
-    assert_true(il_is_decisive(0.1, -1, 1, -0.01, -1, 1));    /* sign */
-    assert_true(il_is_decisive(1, 0.5, 1.5, 0.9, -0.1, 2));   /* takes in 0 */
-    assert_false(il_is_decisive(1, -0.5, 2.5, 0.9, -0.1, 2)); /* the full one did too */
+    assert_true(il_is_decisive(1, 0.5, 1.5, 1.51, 1, 2));   /* more than half up */
+    assert_true(il_is_decisive(1, 0.5, 1.5, 0.49, 0.3, 1)); /* more than half down */
+    assert_true(il_is_decisive(0.1, -1, 1, -0.01, -1, 1));  /* sign */
+    assert_true(il_is_decisive(1, 0.5, 1.5, 0.9, -0.1, 2)); /* takes in 0 */
+    assert_false(
+        il_is_decisive(1e-17, 0, 0, -2e-17, 0, 0)); /* equal times: rounding decides nothing */
+    assert_true(il_is_decisive(1e-17, 0, 0, 0.1, 0.05, 0.15)); /* from nothing to something */
+    assert_false(il_is_decisive(1, -0.5, 2.5, 0.9, -0.1, 2));  /* the full one did too */
     assert_false(il_is_decisive(1, 0.5, 1.5, 0.9, NAN, NAN));
 }
 
