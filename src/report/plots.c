@@ -243,7 +243,7 @@ static int scaling_texts(drawing *d, il__plot *p, const fit_row *fit)
         const char *rest = strstr(reason, "; "); /* qualifications stand in the report */
         char first[512];
         (void)snprintf(first, sizeof first, "%.*s", rest ? (int)(rest - reason) : 500, reason);
-        il_words_clean(why, sizeof why, first, 84);
+        il_words_sentence(why, sizeof why, first, 84);
         (void)snprintf(because, sizeof because, "%s%s%s",
                        stands ? "law supported" : "not identifiable", why[0] ? ": " : "", why);
     }

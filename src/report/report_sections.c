@@ -139,7 +139,7 @@ void il__report_laws(il_buf *to, const il_facts *f)
         put_percent(to, error);
         il__md_cell(to, il_artifact_text(t, i, "verdict"));
         char because[1024];
-        il_words_clean(because, sizeof because, il_artifact_text(t, i, "because"), 240);
+        il_words_sentence(because, sizeof because, il_artifact_text(t, i, "because"), 240);
         (void)il_buf_puts(to, " ");
         il_words_markdown(to, because);
         (void)il_buf_puts(to, " |");

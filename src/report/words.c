@@ -86,6 +86,22 @@ void il_words_clean(char *out, size_t out_bytes, const char *text, size_t most_c
     out[len] = '\0';
 }
 
+void il_words_sentence(char *out, size_t out_bytes, const char *text, size_t most_chars)
+{
+    il_words_clean(out, out_bytes, text, out_bytes);
+    if (il_words_width(out) <= most_chars) {
+        return;
+    }
+    size_t end = 0, chars = 0;
+    for (size_t i = 0; out[i] && chars + 2 <= most_chars; i++) {
+        end = out[i] == ' ' ? i : end;
+        chars += ((unsigned char)out[i] & 0xC0u) != 0x80u;
+    }
+    if (end + sizeof " …" <= out_bytes) {
+        memcpy(out + end, " …", sizeof " …");
+    }
+}
+
 static bool is_word(unsigned char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c >= 0x80;

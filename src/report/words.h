@@ -15,6 +15,9 @@
 /* One line of valid UTF-8 without control characters (they become spaces, bytes that are no UTF-8
  * become '?'), cut in its middle to at most most_chars code points (≥ 3), "…" at the cut. */
 void il_words_clean(char *out, size_t out_bytes, const char *text, size_t most_chars);
+/* As il_words_clean for a sentence: too long a one ends at a word, " …" behind it, so that no
+ * number loses digits. */
+void il_words_sentence(char *out, size_t out_bytes, const char *text, size_t most_chars);
 /* Code points of clean text: its width on a terminal, near enough. */
 size_t il_words_width(const char *clean);
 

@@ -28,6 +28,25 @@ static void clean_text_is_one_harmless_line(void **state)
     assert_string_equal(clean("模型模型模型", 3), "模\xE2\x80\xA6型");
 }
 
+static void sentences_end_at_a_word(void **state)
+{
+    (void)state;
+    char out[128];
+    const char *text = "the slope stays between 0.834 and 1.297 whichever model is left out";
+    il_words_sentence(out, sizeof out, text, 100);
+    assert_string_equal(out, text);
+    /* Every cut leaves whole words, so that no number loses digits, and keeps the limit. */
+    for (size_t most = 6; most < strlen(text); most++) {
+        il_words_sentence(out, sizeof out, text, most);
+        assert_true(il_words_width(out) <= most);
+        char *mark = strstr(out, " …");
+        assert_non_null(mark);
+        size_t n = (size_t)(mark - out);
+        assert_memory_equal(out, text, n);
+        assert_true(text[n] == ' ');
+    }
+}
+
 static void clean_text_fits_its_buffer(void **state)
 {
     (void)state;
@@ -111,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean_text_is_one_harmless_line),
+        cmocka_unit_test(sentences_end_at_a_word),
         cmocka_unit_test(clean_text_fits_its_buffer),
         cmocka_unit_test(markdown_shows_text_literally),
         cmocka_unit_test(file_parts_never_leave_their_folder),
