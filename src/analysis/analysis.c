@@ -127,10 +127,9 @@ static int find_shapes(const il__run *run, il_suite_lookup suites, il_shapes *ou
 static int write_tables(il__run *run, il_error *err)
 {
     static int (*const writers[])(const il__run *, il_error *) = {
-        il__write_summary,  il__write_scaling, il__write_overhead,     il__write_warmup,
-        il__write_servers,  il__write_events,  il__write_architecture, il__write_laws,
-        il__write_noise,    il__write_tails,   il__write_efficiency,   il__write_medians,
-        il__write_outcomes,
+#define IL__TABLE_ROW(writer) writer,
+        IL__TABLE_MAP(IL__TABLE_ROW)
+#undef IL__TABLE_ROW
     };
     int rc = il__medians_compute(run, err);
     for (size_t i = 0; i < IL__COUNT_OF(writers) && rc == IL_OK; i++) {

@@ -67,20 +67,27 @@ int il__table_open(const il__run *run, const char *name, const char *const *colu
 void il__stream_row(char *out, size_t out_bytes, const il__run *run, il_text_id backend,
                     double batch_size, il_text_id mode, const char *rest);
 
-/* One function a table or family of tables. */
-int il__write_summary(const il__run *run, il_error *err);
-int il__write_scaling(const il__run *run, il_error *err);
-int il__write_overhead(const il__run *run, il_error *err);
-int il__write_warmup(const il__run *run, il_error *err);
-int il__write_servers(const il__run *run, il_error *err);
-int il__write_events(const il__run *run, il_error *err);
-int il__write_architecture(const il__run *run, il_error *err);
-int il__write_laws(const il__run *run, il_error *err);
-int il__write_noise(const il__run *run, il_error *err);
-int il__write_efficiency(const il__run *run, il_error *err);
-int il__write_tails(const il__run *run, il_error *err);
-int il__write_medians(const il__run *run, il_error *err);
-int il__write_outcomes(const il__run *run, il_error *err);
+/* One function a table or family of tables, in the order they run: a new table is a file and a row
+ * here. */
+/* clang-format off */
+#define IL__TABLE_MAP(X)                                                                           \
+    X(il__write_summary)                                                                           \
+    X(il__write_scaling)                                                                           \
+    X(il__write_overhead)                                                                          \
+    X(il__write_warmup)                                                                            \
+    X(il__write_servers)                                                                           \
+    X(il__write_events)                                                                            \
+    X(il__write_architecture)                                                                      \
+    X(il__write_laws)                                                                              \
+    X(il__write_noise)                                                                             \
+    X(il__write_tails)                                                                             \
+    X(il__write_efficiency)                                                                        \
+    X(il__write_medians)                                                                           \
+    X(il__write_outcomes)
+/* clang-format on */
+#define IL__TABLE_DECLARE(writer) int writer(const il__run *run, il_error *err);
+IL__TABLE_MAP(IL__TABLE_DECLARE)
+#undef IL__TABLE_DECLARE
 
 #define IL__COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
