@@ -44,11 +44,50 @@ typedef struct il_nested {
     const double *inside_var;
 } il_nested;
 
-/* Line through (x, median of the model's block medians). Models are drawn with replacement, blocks
- * within each drawn model, and a normal of variance inside_var/n_blocks is added. Percentiles
- * are expanded to Φ(±z(0.975)·√(n/(n − 2))), the factor by which resampled residuals are too short
- * (after Hesterberg 2015, section 3.2; his t quantile on top of it makes a line on seven models
- * cover 99 %). n_models ≥ 4, else IL_E_TOO_FEW. */
+/* The block medians made ready to draw from. It owns copies: data may go. */
+typedef struct il_nested_sampler {
+    size_t n_models;
+    size_t *first;    /* as in il_nested */
+    double *sorted;   /* block medians, ascending within a model */
+    double *medians;  /* [n_models], of the block medians: what a plain fit takes */
+    double *noise_sd; /* [n_models], √(inside_var / blocks) */
+} il_nested_sampler;
+
+/* n_models ≥ 4, else IL_E_TOO_FEW; a model without blocks or first[0] ≠ 0 is IL_E_INVALID; x is not
+ * read. il_nested_close is also right after a failure. */
+int il_nested_open(const il_nested *data, il_nested_sampler *out, il_error *err);
+void il_nested_close(il_nested_sampler *sampler);
+
+/* One resample: pick[i] is the model drawn into place i, with replacement, and y[i] its value: the
+ * median of as many blocks as it has, drawn with replacement, plus a normal of variance
+ * inside_var/blocks. Both are n_models long. A law of any form is refitted to the x's of pick and
+ * to y; a resample that it cannot fit is skipped and counted. Nothing is allocated. */
+void il_nested_draw(const il_nested_sampler *sampler, il_stream *stream, size_t *pick, double *y);
+/* The same for one model that is kept in place: resamples blocks only. */
+double il_nested_draw_model(const il_nested_sampler *sampler, size_t m, il_stream *stream);
+
+/* Where the ends of the interval are to be taken in the sorted estimates of resampled models, for a
+ * law of n_coefficients (the intercept is one): Φ(−z·√(n/(n − k))), the factor by which resampled
+ * residuals are too short (after Hesterberg 2015, section 3.2; his t quantile on top of it makes a
+ * line on seven models cover 99 %). NaN when n ≤ k. */
+double il_nested_tail(size_t n_models, size_t n_coefficients, double confidence);
+/* Sets low and high to the tail and 1 − tail quantiles (type 7) of the values that are not NaN.
+ * Rearranges values; NaN ends when none is left. */
+void il_interval_ends(double *values, size_t n, double tail, il_interval *out);
+
+/* Fits a law to models pick[0 … n − 1] (with repeats) with values y and fills terms; anything but
+ * IL_OK means that this resample does not fix the law. A term that alone is unknown may be NaN. */
+typedef int (*il_nested_fit)(void *context, const size_t *pick, const double *y, size_t n,
+                             double *terms);
+
+/* 95 % intervals of any law over n_resamples of il_nested_draw. out is [n_terms]; the estimates are
+ * those of the fit to all models and their medians. n_coefficients is what il_nested_tail takes.
+ * IL_E_TOO_FEW when that fit fails. */
+int il_boot_nested(const il_nested *data, size_t n_coefficients, size_t n_terms, il_nested_fit fit,
+                   void *context, size_t n_resamples, il_stream *stream, il_interval *out,
+                   size_t *n_used, il_error *err);
+
+/* il_boot_nested of the line through (x, median of the model's block medians). */
 int il_boot_line_nested(const il_nested *data, size_t n_resamples, il_stream *stream,
                         il_boot_line *out, il_error *err);
 
