@@ -2,6 +2,7 @@
 #include "stats/noise.h"
 
 #include "base/checked.h"
+#include "stats/dist.h"
 #include "stats/rank.h"
 
 #include <math.h>
@@ -14,13 +15,29 @@ static int allocate(size_t n, double **out, il_error *err)
     return *out ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for %zu values", n);
 }
 
+double il_mde_factor(size_t n, double confidence)
+{
+    if (n < 2) {
+        return NAN;
+    }
+    double dof = (double)(n - 1);
+    return fmax(2, il_t_quantile(0.9995, dof) / il_t_quantile(1 - (1 - confidence) / 2, dof));
+}
+
+bool il_ratio_is_effect(const il_ratio *ratio, double confidence)
+{
+    double half = log(ratio->ratio.high / ratio->ratio.low) / 2;
+    double effect = fabs(log(ratio->ratio.estimate));
+    return effect > half && effect > il_mde_factor(ratio->n, confidence) * half;
+}
+
 int il_ratio_of(const double *ratios, size_t n, double confidence, il_ratio *out, il_error *err)
 {
     *out = (il_ratio){{NAN, NAN, NAN}, NAN, NAN, n};
     int rc = il_log_mean_interval(ratios, n, confidence, &out->ratio, err);
     if (rc == IL_OK) {
         out->half_width = (out->ratio.high - out->ratio.low) / 2;
-        out->mde = 2 * out->half_width;
+        out->mde = il_mde_factor(n, confidence) * out->half_width;
     }
     return rc;
 }

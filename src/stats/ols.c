@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "stats/ols.h"
 
+#include "stats/design.h"
 #include "stats/dist.h"
 
 #include <gsl/gsl_blas.h>
@@ -42,10 +43,8 @@ int il_line_fit(const double *x, const double *y, size_t n, il_line *out)
     return IL_OK;
 }
 
-/* The design: a column of ones, then the x's centred and scaled, so that the factorisation judges
- * independence and not units. center and scale are [k]. */
-static int fill_design(gsl_matrix *design, const double *x, size_t n, size_t k, double *center,
-                       double *scale)
+int il__design_fill(gsl_matrix *design, const double *x, size_t n, size_t k, double *center,
+                    double *scale)
 {
     for (size_t j = 0; j < k; j++) {
         double mean = 0;
@@ -75,6 +74,21 @@ static int fill_design(gsl_matrix *design, const double *x, size_t n, size_t k, 
     return IL_OK;
 }
 
+void il__design_row(size_t term, size_t p, const double *center, const double *scale, double *w)
+{
+    for (size_t j = 0; j < p; j++) {
+        w[j] = 0;
+    }
+    if (term > 0) {
+        w[term] = 1 / scale[term - 1];
+        return;
+    }
+    w[0] = 1;
+    for (size_t j = 1; j < p; j++) {
+        w[j] = -center[j - 1] / scale[j - 1];
+    }
+}
+
 /* From the coefficients and covariance of the centred, scaled design to those of the plain one. */
 static void unscale(il_ols *out, const double *beta, const gsl_matrix *r_inverse,
                     const double *center, const double *scale)
@@ -87,15 +101,8 @@ static void unscale(il_ols *out, const double *beta, const gsl_matrix *r_inverse
     }
     for (size_t t = 0; t < p; t++) {
         /* A coefficient is a combination w·β; its variance is s²·|R⁻ᵀw|². */
-        double w[IL_OLS_MOST_TERMS] = {0};
-        if (t == 0) {
-            w[0] = 1;
-            for (size_t j = 1; j < p; j++) {
-                w[j] = -center[j - 1] / scale[j - 1];
-            }
-        } else {
-            w[t] = 1 / scale[t - 1];
-        }
+        double w[IL_OLS_MOST_TERMS];
+        il__design_row(t, p, center, scale, w);
         double sum = 0;
         for (size_t c = 0; c < p; c++) {
             double z = 0;
@@ -179,7 +186,7 @@ int il_ols_fit(const double *x, const double *y, size_t n, size_t k, il_ols *out
         rc = il_fail(err, IL_E_NOMEM, "no memory for a regression of %zu rows", n);
         goto out;
     }
-    rc = fill_design(design, x, n, k, center, scale);
+    rc = il__design_fill(design, x, n, k, center, scale);
     if (rc == IL_OK) {
         (void)gsl_matrix_memcpy(qr, design);
         (void)gsl_linalg_QR_decomp(qr, tau);

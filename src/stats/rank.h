@@ -20,6 +20,14 @@ typedef struct il_spearman {
 /* Pearson's correlation of the average ranks. n ≥ 2, else IL_E_TOO_FEW. */
 int il_spearman_fit(const double *x, const double *y, size_t n, il_spearman *out, il_error *err);
 
+enum { IL_SPEARMAN_EXACT_MOST = 10 };
+
+/* Exact two-sided p of il_spearman_fit's ρ: the share of all n! orders of y whose |ρ| is at least
+ * that of the data, ties kept (Kendall & Gibbons 1990, section 4). 3 ≤ n ≤ IL_SPEARMAN_EXACT_MOST,
+ * else IL_E_TOO_FEW or IL_E_RANGE. NaN when x or y is constant. The least it can be is 2/n!: four
+ * points never show anything at 5 %. */
+int il_spearman_exact_p(const double *x, const double *y, size_t n, double *p, il_error *err);
+
 typedef struct il_theil_sen {
     double slope, intercept;      /* median(y) − slope·median(x) */
     double slope_low, slope_high; /* 95 % */

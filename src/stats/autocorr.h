@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Series whose values depend on the ones before: how many independent values they are worth, where
+ * their warm-up ends, and intervals that hold for them.
+ */
+#ifndef IL_STATS_AUTOCORR_H
+#define IL_STATS_AUTOCORR_H
+
+#include "stats/order.h"
+
+/* Correlation of a series with itself `lag` places on, autocovariances divided by n. NaN when the
+ * series is constant or lag ≥ n. Its expectation is too low by about (1 + 3ρ)/n at lag 1. */
+double il_autocorrelation(const double *values, size_t n, size_t lag);
+
+/* n/τ with τ = 1 + 2Σρ, summed over the initial positive sequence of pair sums ρ(2k) + ρ(2k + 1),
+ * made monotone (Geyer 1992, sections 3.3). At least 1 and at most n: values that alternate are not
+ * credited. n when n < 4 or the series is constant. A long series says something here; at ten
+ * values the estimate is far too high, so take il_mean_interval_series for those. */
+double il_effective_size(const double *values, size_t n);
+
+/* MSER-5 (White 1997; White, Cobb & Spratt 2000): the number of leading values to drop as warm-up,
+ * a multiple of 5, that minimises Σ(batch − mean)²/(batches left)² over means of five, looked for
+ * in the first half. *steady (may be NULL) is false when the least lies at the end of that half, so
+ * that no end of the warm-up was seen; or when there are fewer than 4 batches (n < 20), which
+ * return 0. */
+size_t il_mser5(const double *values, size_t n, int *steady);
+
+/* The lag-1 correlation of several short series of one machine together: autocovariances around
+ * each series' own mean are pooled, and the bias of a mean taken from n values is undone,
+ * ρ = (r + 1/n)/(1 − 3/n) (Marriott & Pope 1954), n the mean length; clamped to [−0.99, 0.99].
+ * Series s is values[first[s]] … values[first[s + 1] − 1]; ones shorter than 4 are left out. se
+ * (may be NULL) is that of independent values, 1/√(Σ(n − 1)), spread by the same factor. NaN when
+ * no series is usable. */
+double il_pooled_lag1(const double *values, const size_t *first, size_t n_series, double *se);
+
+/* Interval of the mean of a series whose values may depend on each other: the variance of the mean
+ * from the first ν cosine transforms of the series, t on ν degrees of freedom, ν = 0.4·n^(2/3)
+ * rounded, at least 1 (equal-weighted cosine test: Müller 2007; Lazarus, Lewis, Stock & Watson
+ * 2018). Exact for independent normal values; for autocorrelated ones measured in
+ * docs/statistics.md. It pays in width: 1.9 times the t interval at n = 10, 1.5 times at 20. n ≥ 3,
+ * else IL_E_TOO_FEW. values are in order of time. */
+int il_mean_interval_series(const double *values, size_t n, double confidence, il_interval *out,
+                            il_error *err);
+/* The same on ln v, taken back. Every value > 0, else IL_E_INVALID. */
+int il_log_mean_interval_series(const double *values, size_t n, double confidence, il_interval *out,
+                                il_error *err);
+
+/* Ranks for the median when the series stays on its side of the median from one value to the next
+ * with probability `stay` (0.5: independent, then as il_order_ranks; a normal AR(1) has
+ * 1/2 + asin(ρ)/π). The count below the median then follows that of a two-state Markov chain, which
+ * is summed exactly. Symmetric ranks l, n + 1 − l with the tightest coverage ≥ confidence.
+ * IL_E_TOO_FEW when not even (1, n) covers; *n_needed (may be NULL) is the least n that does.
+ * IL_E_INVALID: stay outside [0.5, 0.999], confidence outside (0, 1), n > 4096. */
+int il_order_ranks_series(size_t n, double stay, double confidence, size_t *low, size_t *high,
+                          size_t *n_needed);
+
+#endif
