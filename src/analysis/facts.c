@@ -10,6 +10,10 @@ void il_run_facts_free(il_run_facts *facts)
         free(facts->cells[i].model);
         free(facts->cells[i].scenario);
     }
+    for (size_t i = 0; i < facts->n_models; i++) {
+        free(facts->models[i].name);
+    }
+    free(facts->models);
     free(facts->cells);
     free(facts->closures);
     free(facts->aas);

@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What a journal holds beside the rows of metrics.csv: closure calls, A/A arms, the sentinel.
+ * What a journal holds beside the rows of metrics.csv: models and cells of the plan, closure calls,
+ * A/A arms, the sentinel.
  */
 #ifndef IL_ANALYSIS_FACTS_H
 #define IL_ANALYSIS_FACTS_H
 
 #include "inferlaw/error.h"
+#include "model/shape.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+typedef struct il_plan_model {
+    char *name;     /* owned */
+    char arch[24];  /* "gpt2", "" unknown */
+    bool has_shape; /* false also for journals that hold no shapes */
+    il_shape shape;
+} il_plan_model;
+
 typedef struct il_plan_cell {
     char *backend, *model, *scenario; /* owned */
-    char dtype[8];                    /* of the backend, "" unknown */
+    size_t model_at;                  /* among the models of the plan; SIZE_MAX unknown */
+    double seq_len, depth_tok;        /* of one sequence; NaN unknown, 0 none before it */
+    bool logits_all;
+    char dtype[8]; /* of the backend, "" unknown */
     double batch_size;
     double threads; /* of the backend; 0 or NaN: one per core it was given */
     int64_t gen_tokens;
@@ -51,6 +63,8 @@ typedef struct il_block_call {
 } il_block_call;
 
 typedef struct il_run_facts {
+    il_plan_model *models;
+    size_t n_models;
     il_plan_cell *cells;
     size_t n_cells;
     il_closure *closures;

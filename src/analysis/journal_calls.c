@@ -7,6 +7,7 @@
 #include "study/journal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -339,18 +340,70 @@ static char *copy_text(const json_t *object, const char *key)
     return strdup(text ? text : "");
 }
 
-static const json_t *backend_of(const json_t *plan, const char *backend)
+/* The item of that name in one of the plan's lists; NULL and SIZE_MAX when there is none. */
+static const json_t *named(const json_t *plan, const char *list, const char *name, size_t *at)
 {
     size_t i;
     const json_t *item;
-    json_array_foreach(json_object_get(plan, "backends"), i, item)
+    json_array_foreach(json_object_get(plan, list), i, item)
     {
-        const char *name = text_of(item, "name");
-        if (backend && name && strcmp(name, backend) == 0) {
+        const char *its = text_of(item, "name");
+        if (name && its && strcmp(its, name) == 0) {
+            *at = i;
             return item;
         }
     }
+    *at = SIZE_MAX;
     return NULL;
+}
+
+/* A shape that this version cannot read is one that is not known. */
+static int add_models(const json_t *plan, il_run_facts *f, il_error *err)
+{
+    const json_t *models = json_object_get(plan, "models");
+    size_t i;
+    const json_t *item;
+    f->models = calloc(json_array_size(models) + 1, sizeof *f->models);
+    if (!f->models) {
+        return il_fail(err, IL_E_NOMEM, "no memory for the plan");
+    }
+    json_array_foreach(models, i, item)
+    {
+        il_plan_model *m = &f->models[f->n_models++];
+        const json_t *config = json_object_get(item, "config");
+        const char *arch = text_of(item, "arch");
+        m->name = copy_text(item, "name");
+        (void)snprintf(m->arch, sizeof m->arch, "%s", arch ? arch : "");
+        if (!m->name) {
+            return il_fail(err, IL_E_NOMEM, "no memory for the plan");
+        }
+        m->has_shape = json_is_object(config) &&
+                       il_shape_from_hf_config(config, m->name, &m->shape, NULL) == IL_OK;
+    }
+    return IL_OK;
+}
+
+static void fill_plan_cell(const json_t *plan, const json_t *cell, il_plan_cell *out)
+{
+    double gen_tokens = number(cell, "gen_tokens");
+    *out = (il_plan_cell){.backend = copy_text(cell, "backend"),
+                          .model = copy_text(cell, "model"),
+                          .scenario = copy_text(cell, "scenario"),
+                          .batch_size = number(cell, "batch_size"),
+                          .gen_tokens = isnan(gen_tokens) ? 0 : (int64_t)gen_tokens,
+                          .seq_len = number(cell, "seq_len"),
+                          .bytes_per_step = number(cell, "bytes_per_step"),
+                          .flops_prefill = number(cell, "flops_prefill"),
+                          .flops_decode_step = number(cell, "flops_decode_step")};
+    size_t at;
+    const json_t *backend = named(plan, "backends", out->backend, &at);
+    const char *logits = text_of(backend, "logits");
+    copy_short(out->dtype, text_of(backend, "dtype"));
+    out->threads = number(backend, "threads");
+    out->logits_all = logits && strcmp(logits, "all") == 0;
+    double depth = number(named(plan, "scenarios", out->scenario, &at), "depth_tok");
+    out->depth_tok = isnan(depth) ? 0 : depth;
+    (void)named(plan, "models", out->model, &out->model_at);
 }
 
 /* The cells of the plan and the end-to-end times of its ok measured calls. */
@@ -363,34 +416,23 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
     if (!f->cells || !f->calls) {
         return il_fail(err, IL_E_NOMEM, "no memory for the plan");
     }
-    for (size_t i = 0; i < n; i++) {
-        const json_t *cell = json_array_get(cells, i);
+    int rc = add_models(j->plan, f, err);
+    for (size_t i = 0; i < n && rc == IL_OK; i++) {
         il_plan_cell *out = &f->cells[f->n_cells++];
-        double gen_tokens = number(cell, "gen_tokens");
-        *out = (il_plan_cell){.backend = copy_text(cell, "backend"),
-                              .model = copy_text(cell, "model"),
-                              .scenario = copy_text(cell, "scenario"),
-                              .batch_size = number(cell, "batch_size"),
-                              .gen_tokens = isnan(gen_tokens) ? 0 : (int64_t)gen_tokens,
-                              .bytes_per_step = number(cell, "bytes_per_step"),
-                              .flops_prefill = number(cell, "flops_prefill"),
-                              .flops_decode_step = number(cell, "flops_decode_step")};
-        const json_t *backend = backend_of(j->plan, out->backend);
-        copy_short(out->dtype, text_of(backend, "dtype"));
-        out->threads = number(backend, "threads");
+        fill_plan_cell(j->plan, json_array_get(cells, i), out);
         if (!out->backend || !out->model || !out->scenario) {
-            return il_fail(err, IL_E_NOMEM, "no memory for the plan");
+            rc = il_fail(err, IL_E_NOMEM, "no memory for the plan");
         }
     }
     const il__call *calls = j->calls.data;
-    for (int64_t i = 0; i < j->n_calls; i++) {
+    for (int64_t i = 0; i < j->n_calls && rc == IL_OK; i++) {
         if (calls[i].seen && !calls[i].is_warmup && strcmp(calls[i].status, "ok") == 0 &&
             !isnan(calls[i].e2e_ms)) {
             f->calls[f->n_calls++] =
                 (il_block_call){calls[i].cell, calls[i].block, calls[i].e2e_ms};
         }
     }
-    return IL_OK;
+    return rc;
 }
 
 int il__journal_load(const char *path, const char *scratch_dir, il__journal *out,

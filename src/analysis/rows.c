@@ -245,6 +245,7 @@ static int read_key(il_rows *rows, const il_metric_row *row, il_cell *key)
     }
     *key = (il_cell){.batch_size = isnan(batch) ? 1 : batch,
                      .params = measured > 0 ? measured : config,
+                     .plan_cell = -1,
                      .params_total = NAN,
                      .params_non_embedding = NAN,
                      .params_active = NAN,
@@ -282,6 +283,8 @@ static int read_facts(il_rows *rows, const il_metric_row *row, il_cell *cell)
     keep_first(&cell->d_model, v[IL_C_d_model].num);
     keep_first(&cell->n_head, v[IL_C_n_head].num);
     keep_first(&cell->decode_steps, v[IL_C_decode_steps].num);
+    double task = v[IL_C_task_idx].num;
+    cell->plan_cell = cell->plan_cell < 0 && !isnan(task) ? (int64_t)task : cell->plan_cell;
     cell->reference = cell->reference || v[IL_C_reference].num == 1;
     cell->has_block = cell->has_block || !isnan(v[IL_C_block].num);
     if (cell->replication == 0) {

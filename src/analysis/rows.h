@@ -50,6 +50,7 @@ typedef struct il_cell {
     double params_total, params_non_embedding, params_active, bytes_read, flops, n_layer, d_model,
         n_head, decode_steps;
     il_text_id replication; /* "" where rows have no block */
+    int64_t plan_cell;      /* its number in the plan; −1 in a foreign run */
     bool reference;         /* our own engine: stands beside the contest, not in it */
     bool has_block;
     size_t first;                /* of its values in every quantity's array */

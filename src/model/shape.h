@@ -157,7 +157,7 @@ typedef struct il_param_counts {
 int il_shape_count(const il_shape *shape, il_param_counts *out, il_error *err);
 /* Bytes read by one decode step: weights at dtype plus the KV cache of context_tok positions read
  * and one written (at most the window, which counts the token itself), for `batch` sequences
- * (weights once: with experts, a lower bound beyond batch 1). */
+ * (weights once, with experts a lower bound beyond batch 1; embedding rows once a sequence). */
 uint64_t il_shape_bytes_per_step(const il_shape *shape, il_dtype dtype, il_dtype kv_dtype,
                                  uint32_t batch, uint32_t context_tok);
 /* Model FLOPs of a forward pass of n_tok new tokens on a context of context_tok: 2 per weight and

@@ -6,6 +6,7 @@
 #include "model/shape.h"
 
 #include "base/checked.h"
+#include "model/shape_pass.h"
 
 typedef struct tally {
     const il_shape *shape;
@@ -64,12 +65,6 @@ static tally count(const il_shape *shape)
     return t;
 }
 
-static bool slides(const il_shape *s, uint32_t layer)
-{
-    return s->sliding_window > 0 &&
-           !(s->sliding_period > 0 && (layer + 1) % s->sliding_period == 0);
-}
-
 int il_shape_count(const il_shape *shape, il_param_counts *out, il_error *err)
 {
     tally t = count(shape);
@@ -98,26 +93,16 @@ uint64_t il_shape_bytes_per_step(const il_shape *shape, il_dtype dtype, il_dtype
     if (il_shape_count(shape, &counts, NULL) != IL_OK) {
         return 0;
     }
-    uint64_t positions = 0; /* of the cache, read or written, summed over layers */
+    double positions = 0; /* of the cache, read or written, summed over layers */
     for (uint32_t i = 0; i < shape->n_layer; i++) {
-        uint64_t seen = (uint64_t)context_tok + 1; /* a window counts the token itself */
-        positions +=
-            slides(shape, i) && seen > shape->sliding_window ? shape->sliding_window : seen;
+        positions += il__cached(context_tok, 1, il__layer_window(shape, i));
     }
     uint64_t position_bytes = 2ull * shape->n_kv_head * shape->d_head * il_dtype_bytes(kv_dtype);
-    return counts.read_per_step * il_dtype_bytes(dtype) + batch * positions * position_bytes;
-}
-
-/* Positions attended to by n_tok tokens that follow context_tok others: token i sees
- * min(context + i + 1, window). */
-static double attended(double context_tok, double n_tok, double window)
-{
-    double last = context_tok + n_tok;
-    if (window <= 0 || last <= window) {
-        return n_tok * (context_tok + (n_tok + 1) / 2);
-    }
-    double below = window > context_tok ? window - context_tok : 0; /* tokens not yet capped */
-    return below * (context_tok + (below + 1) / 2) + (n_tok - below) * window;
+    /* The count holds one token's rows of the tables; every further sequence feeds its own. */
+    uint64_t tables = shape->position == IL_POSITION_ROPE ? 1 : 2;
+    uint64_t rows = (batch ? batch - 1 : 0) * tables * shape->d_model;
+    return (counts.read_per_step + rows) * il_dtype_bytes(dtype) +
+           batch * (uint64_t)positions * position_bytes;
 }
 
 double il_shape_flops(const il_shape *shape, uint32_t batch, uint32_t n_tok, uint32_t context_tok,
@@ -126,7 +111,7 @@ double il_shape_flops(const il_shape *shape, uint32_t batch, uint32_t n_tok, uin
     tally t = count(shape);
     double attention = 0;
     for (uint32_t i = 0; i < shape->n_layer; i++) {
-        attention += attended(context_tok, n_tok, slides(shape, i) ? shape->sliding_window : 0);
+        attention += il__attended(context_tok, n_tok, il__layer_window(shape, i));
     }
     attention *= 4.0 * shape->n_head * shape->d_head;
     double weights = 2.0 * (double)t.multiply * n_tok;

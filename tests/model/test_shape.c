@@ -303,8 +303,9 @@ static void test_costs(void **state)
     assert_int_equal(c.read_per_step, 2 * layer_active + 8 + 80 + 8);
     /* KV: 2 layers × 2 × 1 head × 4; a window of 3 holds the token and two before it. */
     assert_int_equal(il_shape_kv_bytes_per_token(&s, IL_DTYPE_F32), 2 * 2 * 4 * 4);
+    /* Two more sequences feed a row of the embedding each. */
     assert_int_equal(il_shape_bytes_per_step(&s, IL_DTYPE_BF16, IL_DTYPE_F32, 3, 10),
-                     2 * c.read_per_step + 3 * 3 * 2 * 2 * 4 * 4);
+                     2 * (c.read_per_step + 2 * 8) + 3 * 3 * 2 * 2 * 4 * 4);
     /* 5 tokens on a context of 1 see 2, 3, 3, 3, 3 positions. */
     double flops = 2.0 * 5 * 2 * (double)(layer_active - norms) + 2 * 80 * 1 +
                    4.0 * 2 * 4 * (2 + 3 + 3 + 3 + 3) * 2;
