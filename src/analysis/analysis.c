@@ -5,7 +5,9 @@
 #include "analysis/rows_journal.h"
 #include "analysis/tables.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/version.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,8 +20,7 @@
 
 enum { PATH_BYTES = 4096, OWN_RESAMPLES = 4000 };
 
-/* Removes a directory that holds files and directories of files; what is not there is fine. */
-static void remove_tree(const char *path)
+void il_analysis_remove_tree(const char *path)
 {
     DIR *dir = opendir(path);
     if (!dir) {
@@ -36,7 +37,7 @@ static void remove_tree(const char *path)
         if (il_path_join(child, sizeof child, path, entry->d_name) == IL_OK &&
             lstat(child, &st) == 0) {
             if (S_ISDIR(st.st_mode)) {
-                remove_tree(child);
+                il_analysis_remove_tree(child);
             } else {
                 (void)unlink(child);
             }
@@ -51,11 +52,11 @@ static void remove_tree(const char *path)
 static int replace_tree(const char *fresh, const char *target, il_error *err)
 {
     if (renameat2(AT_FDCWD, fresh, AT_FDCWD, target, RENAME_EXCHANGE) == 0) {
-        remove_tree(fresh);
+        il_analysis_remove_tree(fresh);
         return IL_OK;
     }
     if (errno != ENOENT) {
-        remove_tree(target);
+        il_analysis_remove_tree(target);
     }
     if (rename(fresh, target) != 0) {
         int rc = il_fail_errno(err, errno, "cannot put the new tables in place");
@@ -65,8 +66,8 @@ static int replace_tree(const char *fresh, const char *target, il_error *err)
     return IL_OK;
 }
 
-static int load_rows(const char *run_dir, il_rows *rows, il_run_facts *facts, bool *foreign,
-                     il_error *err)
+int il_analysis_load(const char *run_dir, const char *out_dir, il_rows *rows, il_run_facts *facts,
+                     bool *foreign, il_error *err)
 {
     char journal[PATH_BYTES];
     char metrics[PATH_BYTES];
@@ -77,7 +78,7 @@ static int load_rows(const char *run_dir, il_rows *rows, il_run_facts *facts, bo
     }
     *foreign = !il_path_is_file(journal);
     if (!*foreign) {
-        rc = il_rows_from_journal(rows, run_dir, facts, err);
+        rc = il_rows_from_journal(rows, run_dir, out_dir, facts, err);
     } else if (il_path_is_file(metrics)) {
         rc = il_rows_from_csv(rows, metrics, err);
     } else {
@@ -138,6 +139,25 @@ static int write_tables(il__run *run, il_error *err)
     return rc;
 }
 
+/* analysis.json: what a second analysis needs to know to give the same tables. */
+static int write_options(const il__run *run, il_error *err)
+{
+    char path[PATH_BYTES];
+    if (il_path_join(path, sizeof path, run->out_dir, "analysis.json") != IL_OK) {
+        return il_fail(err, IL_E_RANGE, "the path of the run is too long");
+    }
+    json_t *all = json_pack("{s:i, s:s, s:s, s:b, s:I, s:I}", "format", 1, "version",
+                            il_version_text(), "source_hash", il_source_hash(), "include_warmup",
+                            run->include_warmup, "bootstrap", (json_int_t)run->n_resamples, "seed",
+                            (json_int_t)run->seed);
+    char *text = all ? il_json_dump_pretty(all) : NULL;
+    json_decref(all);
+    int rc = text ? il_file_write_atomic(path, text, strlen(text), err)
+                  : il_fail(err, IL_E_NOMEM, "no memory for the options");
+    free(text);
+    return rc;
+}
+
 int il_analysis_run(const char *run_dir, const il_analysis_options *options,
                     il_analysis_summary *out, il_error *err)
 {
@@ -155,9 +175,10 @@ int il_analysis_run(const char *run_dir, const il_analysis_options *options,
                    .n_resamples_own = OWN_RESAMPLES,
                    .seed = options->seed};
     *out = (il_analysis_summary){0};
-    int n = snprintf(fresh, sizeof fresh, "%s/.analysis-%ld", run_dir, (long)getpid());
+    const char *out_dir = options->out_dir ? options->out_dir : run_dir;
+    int n = snprintf(fresh, sizeof fresh, "%s/.analysis-%ld", out_dir, (long)getpid());
     if (n < 0 || (size_t)n >= sizeof fresh ||
-        il_path_join(target, sizeof target, run_dir, "analysis") != IL_OK) {
+        il_path_join(target, sizeof target, out_dir, "analysis") != IL_OK) {
         return il_fail(err, IL_E_RANGE, "the path of the run is too long");
     }
     if (!il_path_is_dir(run_dir)) {
@@ -166,8 +187,8 @@ int il_analysis_run(const char *run_dir, const il_analysis_options *options,
         il_error_hint(err, "give the directory that \"inferlaw run\" wrote, as runs/NAME-UTC");
         return rc;
     }
-    int rc = il_rows_open(run_dir, &rows, err);
-    rc = rc ? rc : load_rows(run_dir, rows, &facts, &out->foreign, err);
+    int rc = il_rows_open(out_dir, &rows, err);
+    rc = rc ? rc : il_analysis_load(run_dir, out_dir, rows, &facts, &out->foreign, err);
     if (rc != IL_OK) {
         goto out;
     }
@@ -175,13 +196,14 @@ int il_analysis_run(const char *run_dir, const il_analysis_options *options,
     out->n_ok = il_rows_ok_count(rows);
     out->n_cells = il_rows_cell_count(rows);
     run.rows = rows;
-    remove_tree(fresh);
+    il_analysis_remove_tree(fresh);
     rc = il_dir_make(fresh, err);
     rc = rc ? rc : find_shapes(&run, options->suites, &shapes, err);
     rc = rc ? rc : write_tables(&run, err);
+    rc = rc ? rc : write_options(&run, err);
     rc = rc ? rc : replace_tree(fresh, target, err);
     if (rc != IL_OK) {
-        remove_tree(fresh);
+        il_analysis_remove_tree(fresh);
     }
 out:
     free(run.medians);

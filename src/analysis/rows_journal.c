@@ -381,7 +381,8 @@ static void close_sink(sink *out)
     il_buf_free(&out->line);
 }
 
-int il_rows_from_journal(il_rows *rows, const char *run_dir, il_run_facts *facts, il_error *err)
+int il_rows_from_journal(il_rows *rows, const char *run_dir, const char *out_dir,
+                         il_run_facts *facts, il_error *err)
 {
     char path[PATH_BYTES];
     il__journal journal;
@@ -389,9 +390,9 @@ int il_rows_from_journal(il_rows *rows, const char *run_dir, il_run_facts *facts
     if (il_path_join(path, sizeof path, run_dir, "journal.jsonl") != IL_OK) {
         return il_fail(err, IL_E_RANGE, "the path of the run is too long");
     }
-    int rc = il__journal_load(path, run_dir, &journal, facts, err);
+    int rc = il__journal_load(path, out_dir, &journal, facts, err);
     if (rc == IL_OK) {
-        rc = open_sink(run_dir, &out, err);
+        rc = open_sink(out_dir, &out, err);
         rc = rc ? rc : emit_calls(&journal, &out, err);
         if (rc == IL_OK) {
             emit_params(journal.plan, &out.params);
@@ -409,7 +410,7 @@ int il_rows_from_journal(il_rows *rows, const char *run_dir, il_run_facts *facts
 int il_journal_export(const char *run_dir, il_error *err)
 {
     il_run_facts facts = {0};
-    int rc = il_rows_from_journal(NULL, run_dir, &facts, err);
+    int rc = il_rows_from_journal(NULL, run_dir, run_dir, &facts, err);
     il_run_facts_free(&facts);
     return rc;
 }
