@@ -91,14 +91,23 @@ def t_tail(t, dof):
     return c * total * h / 3
 
 
-def t975(dof, cache={}):
-    if dof not in cache:
-        low, high = 0.0, 1000.0
-        for _ in range(64):
+def t_quantile(p, dof, cache={}):
+    if (p, dof) not in cache:
+        low, high = 0.0, 1e6
+        for _ in range(200):
             mid = (low + high) / 2
-            low, high = (mid, high) if t_tail(mid, dof) > 0.025 else (low, mid)
-        cache[dof] = low
-    return cache[dof]
+            low, high = (mid, high) if t_tail(mid, dof) > 1 - p else (low, mid)
+        cache[p, dof] = (low + high) / 2
+    return cache[p, dof]
+
+
+def t975(dof):
+    return t_quantile(0.975, dof)
+
+
+def mde_factor(n):
+    """Half-widths an effect must exceed: at least two, and so many that 1 in 1000 errs."""
+    return max(2.0, t_quantile(0.9995, n - 1) / t975(n - 1)) if n >= 2 else math.nan
 
 
 def log_mean(ratios):
@@ -360,7 +369,7 @@ def check_noise(run):
         same(what + " aa_ratio", ratio, num(row["aa_ratio"]), 1e-8)
         same(what + " ci_low", low, num(row["ci_low"]), 1e-7)
         same(what + " ci_high", high, num(row["ci_high"]), 1e-7)
-        same(what + " mde_percent", 100 * (high - low), num(row["mde_percent"]), 1e-6)
+        same(what + " mde_percent", 50 * (high - low) * mde_factor(len(ratios)), num(row["mde_percent"]), 1e-6)
         if mode != "e2e_kv":
             continue
         per_block = {}

@@ -78,7 +78,7 @@ static void floors(il__floor out[3])
     il_run_facts facts = {0};
     il_error err = {0};
     check_ok(il_rows_open(run_dir, &rows, &err), &err);
-    check_ok(il_rows_from_journal(rows, run_dir, &facts, &err), &err);
+    check_ok(il_rows_from_journal(rows, run_dir, run_dir, &facts, &err), &err);
     check_ok(il_rows_seal(rows, &err), &err);
     const il__run run = {.rows = rows, .facts = &facts};
     assert_int_equal(il_rows_cell_count(rows), 3);
