@@ -178,6 +178,10 @@ kill -INT $pid
 kill -INT $pid
 wait $pid
 check "[ $? -eq 2 ]"
+for _ in $(seq 50); do # killed at once, but init may be slow to reap it
+    [ -n "$worker" ] && kill -0 "$worker" 2>/dev/null || break
+    sleep 0.1
+done
 check '[ -z "$worker" ] || ! kill -0 "$worker" 2>/dev/null'
 
 # a sweep: one directory per value
