@@ -6,6 +6,7 @@
  */
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "model/gguf.h"
 #include "model/tokenizer.h"
 
@@ -228,6 +229,54 @@ static void test_refused(void **state)
     (void)rmdir(dir);
 }
 
+/* The same vocabulary as GPT-2's two files gives the same ids. */
+static void test_vocab_and_merges(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/il-test-vocab-XXXXXX", path[256];
+    assert_non_null(mkdtemp(dir));
+    json_t *root;
+    il_error err = {0};
+    check_ok(il_json_load(GOLDEN "gpt2.json", 1 << 24, &root, &err), &err);
+    json_t *model = json_object_get(root, "model");
+    char *vocab = il_json_dump(json_object_get(model, "vocab"));
+    (void)snprintf(path, sizeof path, "%s/vocab.json", dir);
+    write_text(path, vocab, strlen(vocab));
+    free(vocab);
+    il_buf merges;
+    il_buf_init(&merges, 1 << 24);
+    (void)il_buf_puts(&merges, "#version: 0.2\n");
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(model, "merges"), i, item)
+    {
+        (void)il_buf_printf(&merges, "%s %s\n", json_string_value(json_array_get(item, 0)),
+                            json_string_value(json_array_get(item, 1)));
+    }
+    (void)snprintf(path, sizeof path, "%s/merges.txt", dir);
+    write_text(path, il_buf_text(&merges), merges.len);
+    il_buf_free(&merges);
+    json_decref(root);
+
+    static const char text[] = "the law don't scale: 1234 (naïve) \n\n 日本語  x[i] += 0x1F;";
+    il_tokenizer *a = open_golden("gpt2"), *b;
+    il_token_ids ids_a = {0}, ids_b = {0};
+    check_ok(il_tokenizer_open(dir, &b, &err), &err);
+    check_ok(il_tokenizer_encode(a, text, sizeof text - 1, true, &ids_a, &err), &err);
+    check_ok(il_tokenizer_encode(b, text, sizeof text - 1, true, &ids_b, &err), &err);
+    assert_true(ids_a.n > 20);
+    assert_int_equal(ids_a.n, ids_b.n);
+    assert_memory_equal(ids_a.ids, ids_b.ids, ids_a.n * sizeof *ids_a.ids);
+    il_token_ids_free(&ids_a);
+    il_token_ids_free(&ids_b);
+    il_tokenizer_free(a);
+    il_tokenizer_free(b);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof path, "%s/vocab.json", dir);
+    (void)unlink(path);
+    (void)rmdir(dir);
+}
+
 /* ---- GGUF ---- */
 
 static void put(il_buf *b, const void *bytes, size_t n)
@@ -367,7 +416,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),    cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_long_word), cmocka_unit_test(test_special),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_gguf),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_vocab_and_merges),
+        cmocka_unit_test(test_gguf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
