@@ -18,6 +18,7 @@ static const struct {
     {"prefill", "whole-model prefill against the multiply-add peak", bench_prefill},
     {"analyze", "the tables of a million rows against reading the file", bench_analyze},
     {"regimes", "breaks, crossings and change-points of known truth", bench_regimes},
+    {"tokenizer", "text to token ids, MB/s, against copying the text", bench_tokenizer},
 };
 
 int main(int argc, char **argv)

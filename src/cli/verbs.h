@@ -18,7 +18,8 @@
     X(il_verb_model_make)                                                                          \
     X(il_verb_model_list)                                                                          \
     X(il_verb_model_inspect)                                                                       \
-    X(il_verb_model_logits)
+    X(il_verb_model_logits)                                                                        \
+    X(il_verb_model_tokenize)
 
 #define IL_VERB_DECLARE(symbol) extern const il_verb symbol;
 IL_VERB_MAP(IL_VERB_DECLARE)
