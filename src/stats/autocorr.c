@@ -102,7 +102,7 @@ double il_pooled_lag1(const double *values, const size_t *first, size_t n_series
     for (size_t s = 0; s < n_series; s++) {
         const double *v = values + first[s];
         size_t n = first[s + 1] - first[s];
-        if (n < 4 || is_constant(v, n)) {
+        if (n < 6 || is_constant(v, n)) {
             continue;
         }
         /* Each series in units of its own scatter: a noisy one is no better a witness. */
@@ -119,7 +119,7 @@ double il_pooled_lag1(const double *values, const size_t *first, size_t n_series
         return NAN;
     }
     double n = (double)total / (double)n_used;
-    double spread = 1 / (1 - 3 / n);
+    double spread = 1 / (1 - 4 / n);
     if (se) {
         *se = spread / sqrt((double)(total - n_used));
     }

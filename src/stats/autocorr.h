@@ -9,7 +9,7 @@
 #include "stats/order.h"
 
 /* Correlation of a series with itself `lag` places on, autocovariances divided by n. NaN when the
- * series is constant or lag ≥ n. Its expectation is too low by about (1 + 3ρ)/n at lag 1. */
+ * series is constant or lag ≥ n. Its expectation is too low by about (1 + 4ρ)/n at lag 1. */
 double il_autocorrelation(const double *values, size_t n, size_t lag);
 
 /* n/τ with τ = 1 + 2Σρ, summed over the initial positive sequence of pair sums ρ(2k) + ρ(2k + 1),
@@ -27,8 +27,8 @@ size_t il_mser5(const double *values, size_t n, int *steady);
 
 /* The lag-1 correlation of several short series of one machine together: autocovariances around
  * each series' own mean are pooled, and the bias of a mean taken from n values is undone,
- * ρ = (r + 1/n)/(1 − 3/n) (Marriott & Pope 1954), n the mean length; clamped to [−0.99, 0.99].
- * Series s is values[first[s]] … values[first[s + 1] − 1]; ones shorter than 4 are left out. se
+ * ρ = (r + 1/n)/(1 − 4/n) (Marriott & Pope 1954), n the mean length; clamped to [−0.99, 0.99].
+ * Series s is values[first[s]] … values[first[s + 1] − 1]; ones shorter than 6 are left out. se
  * (may be NULL) is that of independent values, 1/√(Σ(n − 1)), spread by the same factor. NaN when
  * no series is usable. */
 double il_pooled_lag1(const double *values, const size_t *first, size_t n_series, double *se);

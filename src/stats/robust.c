@@ -19,8 +19,6 @@ enum {
     MOST_ROUNDS = 200,
     SCALE_ROUNDS = 50, /* then the scale is held: what is left is convex and comes to rest */
 };
-/* A scale this small against the largest |y − median(y)| is rounding: the fit is perfect. */
-#define NO_SCALE 1e-13
 
 typedef struct work {
     size_t n, p;
@@ -168,8 +166,9 @@ static void set_weights(work *w, double bound)
     }
 }
 
-/* Rounds until no fitted value moves by more than 1e-10 of the scale. */
-static int iterate(work *w, const double *y, double spread, il_robust *out, il_error *err)
+/* Rounds until no fitted value moves by more than 1e-10 of the scale. A scale of `rounding` or less
+ * is none: the fit is perfect. */
+static int iterate(work *w, const double *y, double rounding, il_robust *out, il_error *err)
 {
     double before[IL_OLS_MOST_TERMS];
     for (int round = 1; round <= MOST_ROUNDS; round++) {
@@ -177,9 +176,9 @@ static int iterate(work *w, const double *y, double spread, il_robust *out, il_e
         if (round <= SCALE_ROUNDS) {
             out->scale = mad_scale(w);
         }
-        if (!(out->scale > NO_SCALE * spread)) {
+        if (!(out->scale > rounding)) {
             out->scale = 0;
-            set_weights(w, NO_SCALE * spread);
+            set_weights(w, rounding);
             for (size_t i = 0; i < w->n; i++) {
                 w->weights[i] = w->weights[i] == 1 ? 1 : 0;
             }
@@ -277,13 +276,12 @@ int il_huber_fit(const double *x, const double *y, size_t n, size_t k, il_robust
         goto out;
     }
     double middle = il_median(y, n);
-    double spread = 0;
+    double rounding = 0;
     for (size_t i = 0; i < n; i++) {
-        spread = fmax(spread, fabs(y[i] - middle));
+        rounding = fmax(rounding, fmax(1e-13 * fabs(y[i] - middle), 0x1p-48 * fabs(y[i])));
     }
-    spread = fmax(spread, 0x1p-52 * fabs(middle));
     if (n > w.p) {
-        rc = iterate(&w, y, spread, out, err);
+        rc = iterate(&w, y, rounding, out, err);
     }
     if (rc != IL_OK) {
         goto out;
