@@ -52,17 +52,33 @@ static int by_item(const void *pa, const void *pb)
     return order ? order : compare_keys(ca, cb);
 }
 
+static int make_room(il__merge *merge, il_error *err)
+{
+    const il__run *run = merge->run;
+    for (size_t i = 0; i < merge->n; i++) {
+        size_t n = 0;
+        for (size_t k = 0; k < merge->items[i].n; k++) {
+            const il_cell *cell = il_rows_cell(run->rows, merge->cells[merge->items[i].first + k]);
+            n += cell->n_measured + cell->n_warmup;
+        }
+        merge->most = n > merge->most ? n : merge->most;
+    }
+    int rc = il_scratch_take(&merge->memory[0], run->out_dir, merge->most, sizeof(double), err);
+    rc = rc ? rc
+            : il_scratch_take(&merge->memory[1], run->out_dir, merge->most, sizeof(size_t), err);
+    merge->scratch = merge->memory[0].data;
+    merge->positions = merge->memory[1].data;
+    return rc;
+}
+
 int il__merge_build(const il__run *run, unsigned mask,
                     bool (*keep)(const il__run *, const il_cell *), il__merge *out, il_error *err)
 {
     size_t n_cells = il_rows_cell_count(run->rows);
-    size_t n_ok = il_rows_ok_count(run->rows);
     *out = (il__merge){.run = run,
                        .items = malloc((n_cells + 1) * sizeof *out->items),
-                       .cells = malloc((n_cells + 1) * sizeof *out->cells),
-                       .scratch = malloc((n_ok + 1) * sizeof *out->scratch),
-                       .positions = malloc((n_ok + 1) * sizeof *out->positions)};
-    if (!out->items || !out->cells || !out->scratch || !out->positions) {
+                       .cells = malloc((n_cells + 1) * sizeof *out->cells)};
+    if (!out->items || !out->cells) {
         il__merge_free(out);
         return il_fail(err, IL_E_NOMEM, "no memory to group %zu cells", n_cells);
     }
@@ -90,15 +106,19 @@ int il__merge_build(const il__run *run, unsigned mask,
     if (out->n > 1) {
         qsort(out->items, out->n, sizeof *out->items, by_item);
     }
-    return IL_OK;
+    int rc = make_room(out, err);
+    if (rc != IL_OK) {
+        il__merge_free(out);
+    }
+    return rc;
 }
 
 void il__merge_free(il__merge *merge)
 {
     free(merge->items);
     free(merge->cells);
-    free(merge->scratch);
-    free(merge->positions);
+    il_scratch_free(&merge->memory[0]);
+    il_scratch_free(&merge->memory[1]);
     *merge = (il__merge){0};
 }
 

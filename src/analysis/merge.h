@@ -25,8 +25,10 @@ typedef struct il__merge {
     il__merged *items; /* sorted by backend, mode, scenario, parameters, model */
     size_t n;
     size_t *cells;
-    double *scratch; /* holds the values of all ok rows */
+    double *scratch; /* as long as the largest group has rows, as is positions */
     size_t *positions;
+    size_t most; /* rows of the largest group */
+    il_scratch memory[2];
 } il__merge;
 
 typedef enum il__side { IL__MEASURED, IL__WARMUP } il__side;

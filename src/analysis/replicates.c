@@ -46,11 +46,14 @@ int il__replicates_of(const il__run *run, const il_cell *cell, bool without_flag
     const double *id = il_rows_values(run->rows, IL_Q_replicate);
     const double *flagged = il_rows_values(run->rows, IL_Q_flagged);
     *n_out = 0;
-    sample *samples = malloc((cell->n_measured + 1) * sizeof *samples);
-    if (!samples) {
-        return il_fail(err, IL_E_NOMEM, "no memory for %zu calls", cell->n_measured);
+    il_scratch memory;
+    int rc = il_scratch_take(&memory, run->out_dir, cell->n_measured, sizeof(sample), err);
+    if (rc != IL_OK) {
+        return rc;
     }
+    sample *samples = memory.data;
     size_t n = 0;
+    bool in_order = true;
     for (size_t i = 0; i < cell->n_measured; i++) {
         size_t at = cell->first + i;
         if (!(latency[at] > 0) || il__stopped_early(run, at) ||
@@ -58,9 +61,10 @@ int il__replicates_of(const il__run *run, const il_cell *cell, bool without_flag
             continue;
         }
         samples[n].id = id && !isnan(id[at]) ? id[at] : (double)i;
+        in_order = in_order && (n == 0 || samples[n - 1].id <= samples[n].id);
         samples[n++].latency = latency[at];
     }
-    if (n > 1) {
+    if (!in_order) {
         qsort(samples, n, sizeof *samples, by_id);
     }
     for (size_t i = 0; i < n;) {
@@ -68,10 +72,13 @@ int il__replicates_of(const il__run *run, const il_cell *cell, bool without_flag
         while (end < n && samples[end].id == samples[i].id) {
             end++;
         }
+        if (end - i > 1) {
+            qsort(samples + i, end - i, sizeof *samples, by_id);
+        }
         out[(*n_out)++] = reduce(samples + i, end - i);
         i = end;
     }
-    free(samples);
+    il_scratch_free(&memory);
     return IL_OK;
 }
 

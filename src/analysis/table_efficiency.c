@@ -78,16 +78,17 @@ int il__write_efficiency(const il__run *run, il_error *err)
         most = n > most ? n : most;
     }
     il_csv_writer out;
-    double *numbers = malloc(4 * most * sizeof *numbers);
-    il__replicate *blocks = malloc(most * sizeof *blocks);
-    int rc = numbers && blocks
-                 ? il__table_open(run, "efficiency.csv", columns, IL__COUNT_OF(columns), &out, err)
-                 : il_fail(err, IL_E_NOMEM, "no memory for %zu blocks", most);
+    il_scratch memory[2] = {{.data = NULL}, {.data = NULL}};
+    int rc = il_scratch_take(&memory[0], run->out_dir, 4 * most, sizeof(double), err);
+    rc = rc ? rc : il_scratch_take(&memory[1], run->out_dir, most, sizeof(il__replicate), err);
+    rc = rc ? rc : il__table_open(run, "efficiency.csv", columns, IL__COUNT_OF(columns), &out, err);
     if (rc != IL_OK) {
-        free(numbers);
-        free(blocks);
+        il_scratch_free(&memory[0]);
+        il_scratch_free(&memory[1]);
         return rc;
     }
+    double *numbers = memory[0].data;
+    il__replicate *blocks = memory[1].data;
     for (size_t i = 0; i < il_rows_cell_count(run->rows) && rc == IL_OK; i++) {
         const il_cell *cell = il_rows_cell(run->rows, i);
         il__work w;
@@ -111,7 +112,7 @@ int il__write_efficiency(const il__run *run, il_error *err)
     }
     rc = rc ? rc : il_csv_close(&out, err);
     il_csv_abandon(&out);
-    free(numbers);
-    free(blocks);
+    il_scratch_free(&memory[0]);
+    il_scratch_free(&memory[1]);
     return rc;
 }

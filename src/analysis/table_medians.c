@@ -38,6 +38,8 @@ typedef struct series {
     double median, low, high;
 } series;
 
+enum { N_ARRAYS = 4 };
+
 typedef struct work {
     const il__run *run;
     bool by_block;
@@ -49,6 +51,7 @@ typedef struct work {
     size_t n_replicates;
     series *items; /* in the order of groups, then the aggregates */
     size_t n, cap;
+    il_scratch memory[N_ARRAYS]; /* of the arrays that grow with rows */
 } work;
 
 static int by_number(double a, double b)
@@ -306,7 +309,7 @@ static int add_all(work *w)
 }
 
 /* The cells with measured rows, sorted, and room for what is made of them. */
-static int work_open(work *w, const il__run *run)
+static int work_open(work *w, const il__run *run, il_error *err)
 {
     size_t n_cells = il_rows_cell_count(run->rows);
     size_t n_measured = 0;
@@ -337,20 +340,26 @@ static int work_open(work *w, const il__run *run)
         }
         most = n > most ? n : most;
     }
-    w->calls = malloc((most + 1) * sizeof *w->calls);
-    w->scratch = malloc((most + 1) * sizeof *w->scratch);
-    w->ids = malloc((n_measured + 1) * sizeof *w->ids);
-    w->medians = malloc((n_measured + 1) * sizeof *w->medians);
-    return w->sources && w->calls && w->scratch && w->ids && w->medians ? IL_OK : IL_E_NOMEM;
+    const size_t counts[N_ARRAYS] = {most, most, n_measured, n_measured};
+    const size_t sizes[N_ARRAYS] = {sizeof *w->calls, sizeof(double), sizeof(double),
+                                    sizeof(double)};
+    int rc = w->sources ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for the table of medians");
+    for (size_t i = 0; i < N_ARRAYS && rc == IL_OK; i++) {
+        rc = il_scratch_take(&w->memory[i], run->out_dir, counts[i], sizes[i], err);
+    }
+    w->calls = w->memory[0].data;
+    w->scratch = w->memory[1].data;
+    w->ids = w->memory[2].data;
+    w->medians = w->memory[3].data;
+    return rc;
 }
 
 static void work_free(work *w)
 {
     free(w->sources);
-    free(w->calls);
-    free(w->scratch);
-    free(w->ids);
-    free(w->medians);
+    for (size_t i = 0; i < N_ARRAYS; i++) {
+        il_scratch_free(&w->memory[i]);
+    }
     free(w->items);
 }
 
@@ -404,10 +413,11 @@ int il__write_medians(const il__run *run, il_error *err)
 {
     work w;
     il_csv_writer out;
-    int rc = work_open(&w, run);
-    rc = rc ? rc : add_all(&w);
-    rc = rc ? il_fail(err, rc, "no memory for the table of medians")
-            : il__table_open(run, "medians.csv", columns, IL__COUNT_OF(columns), &out, err);
+    int rc = work_open(&w, run, err);
+    if (rc == IL_OK && add_all(&w) != IL_OK) {
+        rc = il_fail(err, IL_E_NOMEM, "no memory for the table of medians");
+    }
+    rc = rc ? rc : il__table_open(run, "medians.csv", columns, IL__COUNT_OF(columns), &out, err);
     if (rc == IL_OK) {
         for (size_t i = 0; i < w.n; i++) {
             put_row(&w, &w.items[i], &out);

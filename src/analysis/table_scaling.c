@@ -265,22 +265,21 @@ int il__write_scaling(const il__run *run, il_error *err)
     groups fits = {0};
     groups limited = {0};
     int rc = il__aggregates_build(run, &all, err);
-    double *scratch = malloc((il_rows_ok_count(run->rows) + 1) * sizeof *scratch);
-    if (rc == IL_OK && !scratch) {
-        rc = il_fail(err, IL_E_NOMEM, "no memory for latencies");
-    }
+    il_scratch scratch = {.data = NULL};
+    rc = rc ? rc
+            : il_scratch_take(&scratch, run->out_dir, il__most_values(run), sizeof(double), err);
     rc = rc ? rc : groups_open(run, &fits, err);
     rc = rc ? rc : groups_open(run, &limited, err);
     if (rc == IL_OK) {
         add_scenarios(run, &fits);
         add_aggregates(run, &all, &fits);
-        add_limited(run, &all, scratch, &limited);
+        add_limited(run, &all, scratch.data, &limited);
         rc = write_groups(run, "scaling_fits.csv", &fits, NULL, err);
     }
     rc = rc ? rc
             : write_groups(run, "scaling_fits_length_limited.csv", &limited,
                            "length_limited_decode_only", err);
-    free(scratch);
+    il_scratch_free(&scratch);
     groups_free(&fits);
     groups_free(&limited);
     il__aggregates_free(&all);

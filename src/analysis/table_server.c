@@ -279,10 +279,8 @@ static int write_decode(const il__run *run, il_error *err)
     il_csv_writer linearity;
     il_csv_writer projection;
     int rc = il__merge_build(run, IL__KEY_MODEL, is_server_decode, &merge, err);
-    double *xy = malloc((2 * il_rows_ok_count(run->rows) + 1) * sizeof *xy);
-    if (rc == IL_OK && !xy) {
-        rc = il_fail(err, IL_E_NOMEM, "no memory for decode times");
-    }
+    il_scratch xy = {.data = NULL};
+    rc = rc ? rc : il_scratch_take(&xy, run->out_dir, 2 * merge.most, sizeof(double), err);
     rc = rc ? rc
             : il__table_open(run, "ollama_decode_linearity.csv", linearity_columns,
                              IL__COUNT_OF(linearity_columns), &linearity, err);
@@ -299,7 +297,7 @@ static int write_decode(const il__run *run, il_error *err)
         const char *model = il__text(run, il__merge_cell(&merge, &merge.items[i])->model);
         size_t n_rows = il__merge_rows(&merge, &merge.items[i], IL__MEASURED);
         if (n_rows > 0) {
-            decode_fit fit = fit_decode(&merge, n_rows, xy);
+            decode_fit fit = fit_decode(&merge, n_rows, xy.data);
             write_linearity(&merge, n_rows, model, &fit, &linearity);
             write_projection(&merge, n_rows, model, &fit, &projection);
         }
@@ -311,7 +309,7 @@ static int write_decode(const il__run *run, il_error *err)
         il_csv_abandon(&projection);
     }
 out:
-    free(xy);
+    il_scratch_free(&xy);
     il__merge_free(&merge);
     return rc;
 }

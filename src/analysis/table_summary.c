@@ -91,27 +91,21 @@ static void write_cell(const il__run *run, size_t number, double *scratch, il_cs
 static int write_cells(const il__run *run, il_error *err)
 {
     size_t n_cells = il_rows_cell_count(run->rows);
-    size_t most = 1;
-    for (size_t i = 0; i < n_cells; i++) {
-        size_t n = il__cell_n(run, il_rows_cell(run->rows, i));
-        most = n > most ? n : most;
-    }
     il_csv_writer out;
-    double *scratch = malloc(most * sizeof *scratch);
-    if (!scratch) {
-        return il_fail(err, IL_E_NOMEM, "no memory for %zu latencies", most);
-    }
-    int rc = il__table_open(run, "summary_by_model_backend_mode.csv", summary_columns,
-                            IL__COUNT_OF(summary_columns), &out, err);
+    il_scratch scratch;
+    int rc = il_scratch_take(&scratch, run->out_dir, il__most_values(run), sizeof(double), err);
+    rc = rc ? rc
+            : il__table_open(run, "summary_by_model_backend_mode.csv", summary_columns,
+                             IL__COUNT_OF(summary_columns), &out, err);
     if (rc == IL_OK) {
         for (size_t i = 0; i < n_cells; i++) {
             if (il__cell_n(run, il_rows_cell(run->rows, i)) > 0) {
-                write_cell(run, i, scratch, &out);
+                write_cell(run, i, scratch.data, &out);
             }
         }
         rc = il_csv_close(&out, err);
     }
-    free(scratch);
+    il_scratch_free(&scratch);
     return rc;
 }
 

@@ -53,6 +53,17 @@ bool il__is_mode(const il__run *run, const il_cell *cell, const char *mode)
     return strcmp(il__text(run, cell->mode), mode) == 0;
 }
 
+size_t il__most_values(const il__run *run)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < il_rows_cell_count(run->rows); i++) {
+        const il_cell *cell = il_rows_cell(run->rows, i);
+        size_t n = cell->n_measured + cell->n_warmup;
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
 double il__cell_median(const il__run *run, size_t cell, il_quantity quantity)
 {
     return run->medians[cell * IL_Q_COUNT + quantity];
@@ -75,25 +86,23 @@ static double span_median(const il__run *run, size_t first, size_t count, il_qua
 int il__medians_compute(il__run *run, il_error *err)
 {
     size_t n_cells = il_rows_cell_count(run->rows);
-    size_t most = 1;
-    for (size_t i = 0; i < n_cells; i++) {
-        size_t n = il__cell_n(run, il_rows_cell(run->rows, i));
-        most = n > most ? n : most;
-    }
-    double *scratch = malloc(most * sizeof *scratch);
+    il_scratch scratch;
     run->medians = malloc((n_cells * IL_Q_COUNT + 1) * sizeof *run->medians);
-    if (!scratch || !run->medians) {
-        free(scratch);
+    if (!run->medians) {
         return il_fail(err, IL_E_NOMEM, "no memory for the medians of %zu cells", n_cells);
+    }
+    int rc = il_scratch_take(&scratch, run->out_dir, il__most_values(run), sizeof(double), err);
+    if (rc != IL_OK) {
+        return rc;
     }
     for (size_t i = 0; i < n_cells; i++) {
         const il_cell *cell = il_rows_cell(run->rows, i);
         for (int q = 0; q < IL_Q_COUNT; q++) {
             run->medians[i * IL_Q_COUNT + (size_t)q] =
-                span_median(run, cell->first, il__cell_n(run, cell), (il_quantity)q, scratch);
+                span_median(run, cell->first, il__cell_n(run, cell), (il_quantity)q, scratch.data);
         }
     }
-    free(scratch);
+    il_scratch_free(&scratch);
     return IL_OK;
 }
 

@@ -27,6 +27,8 @@ typedef struct il__run {
 int il__medians_compute(il__run *run, il_error *err);
 /* Values in the tables of the original: measured, with warm-up when that was asked for. */
 size_t il__cell_n(const il__run *run, const il_cell *cell);
+/* Values of the largest cell, with warm-up. */
+size_t il__most_values(const il__run *run);
 double il__cell_median(const il__run *run, size_t cell, il_quantity quantity);
 /* Copies the values of a span that were measured into out (at least count long); returns how many.
  */

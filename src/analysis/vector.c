@@ -89,3 +89,36 @@ void il_vector_free(il_vector *v)
     }
     il_vector_init(v, v->element_bytes);
 }
+
+int il_scratch_take(il_scratch *s, const char *dir, size_t count, size_t element_bytes,
+                    il_error *err)
+{
+    size_t bytes;
+    *s = (il_scratch){.data = NULL};
+    il_vector_init(&s->file, element_bytes);
+    count = count ? count : 1;
+    if (!il_mul_size(count, element_bytes, &bytes)) {
+        return il_fail(err, IL_E_RANGE, "too many rows");
+    }
+    if (bytes <= LEAST_BYTES) {
+        s->data = malloc(bytes);
+        return s->data ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for %zu bytes", bytes);
+    }
+    int rc = il_vector_resize(&s->file, dir, count, err);
+    s->data = s->file.data;
+    if (rc != IL_OK) {
+        il_vector_free(&s->file);
+    }
+    return rc;
+}
+
+void il_scratch_free(il_scratch *s)
+{
+    if (s->file.data) {
+        il_vector_free(&s->file);
+    } else {
+        free(s->data);
+    }
+    *s = (il_scratch){.data = NULL};
+    s->file.fd = -1;
+}

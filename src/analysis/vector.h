@@ -24,4 +24,15 @@ void il_vector_init(il_vector *v, size_t element_bytes);
 int il_vector_resize(il_vector *v, const char *dir, size_t count, il_error *err);
 void il_vector_free(il_vector *v);
 
+/* Room for a known number of elements while one table is made: from the heap when small, else a
+ * vector, so that no table's memory grows with the rows. Content is indeterminate. */
+typedef struct il_scratch {
+    il_vector file;
+    void *data;
+} il_scratch;
+
+int il_scratch_take(il_scratch *s, const char *dir, size_t count, size_t element_bytes,
+                    il_error *err);
+void il_scratch_free(il_scratch *s); /* also of a zeroed one, and of one whose take failed */
+
 #endif

@@ -3,9 +3,13 @@
 
 #include "stats/dist.h"
 
+#include <gsl/gsl_sort.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* qsort merges through a copy: beyond this a slower sort in place keeps memory bounded. */
+enum { IN_PLACE_FROM = 1 << 20 };
 
 static int by_value(const void *a, const void *b)
 {
@@ -16,7 +20,9 @@ static int by_value(const void *a, const void *b)
 
 void il_sort(double *values, size_t n)
 {
-    if (n > 1) {
+    if (n > IN_PLACE_FROM) {
+        gsl_sort(values, 1, n);
+    } else if (n > 1) {
         qsort(values, n, sizeof *values, by_value);
     }
 }
@@ -201,21 +207,14 @@ int il_order_ranks(size_t n, double q, double confidence, size_t *low, size_t *h
     return IL_OK;
 }
 
-int il_quantile_interval(const double *values, size_t n, double q, double confidence,
-                         il_interval *out, size_t *n_needed, il_error *err)
+int il_quantile_interval_sorted(const double *sorted, size_t n, double q, double confidence,
+                                il_interval *out, size_t *n_needed, il_error *err)
 {
-    *out = (il_interval){NAN, NAN, NAN};
+    *out = (il_interval){il_quantile_sorted(sorted, n, q), NAN, NAN};
     if (n == 0) {
         (void)il_order_ranks(1, q, confidence, &(size_t){0}, &(size_t){0}, n_needed);
         return il_fail(err, IL_E_TOO_FEW, "no value to take a quantile of");
     }
-    double *sorted = n <= SIZE_MAX / sizeof *sorted ? malloc(n * sizeof *sorted) : NULL;
-    if (!sorted) {
-        return il_fail(err, IL_E_NOMEM, "no memory to sort %zu values", n);
-    }
-    memcpy(sorted, values, n * sizeof *sorted);
-    il_sort(sorted, n);
-    out->estimate = il_quantile_sorted(sorted, n, q);
     size_t l, u;
     size_t need = 0;
     int rc = il_order_ranks(n, q, confidence, &l, &u, &need);
@@ -231,6 +230,22 @@ int il_quantile_interval(const double *values, size_t n, double q, double confid
     } else {
         rc = il_fail(err, rc, "no interval of quantile %g at confidence %g", q, confidence);
     }
+    return rc;
+}
+
+int il_quantile_interval(const double *values, size_t n, double q, double confidence,
+                         il_interval *out, size_t *n_needed, il_error *err)
+{
+    double *sorted = n < SIZE_MAX / sizeof *sorted ? malloc((n + 1) * sizeof *sorted) : NULL;
+    if (!sorted) {
+        *out = (il_interval){NAN, NAN, NAN};
+        return il_fail(err, IL_E_NOMEM, "no memory to sort %zu values", n);
+    }
+    if (n > 0) {
+        memcpy(sorted, values, n * sizeof *sorted);
+    }
+    il_sort(sorted, n);
+    int rc = il_quantile_interval_sorted(sorted, n, q, confidence, out, n_needed, err);
     free(sorted);
     return rc;
 }

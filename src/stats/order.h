@@ -46,6 +46,10 @@ int il_order_ranks(size_t n, double q, double confidence, size_t *low, size_t *h
 int il_quantile_interval(const double *values, size_t n, double q, double confidence,
                          il_interval *out, size_t *n_needed, il_error *err);
 
+/* As above for values sorted ascending, without a copy. */
+int il_quantile_interval_sorted(const double *sorted, size_t n, double q, double confidence,
+                                il_interval *out, size_t *n_needed, il_error *err);
+
 /* Student's t interval of the mean, n ≥ 2 (IL_E_TOO_FEW otherwise, estimate set when n is 1). */
 int il_mean_interval(const double *values, size_t n, double confidence, il_interval *out,
                      il_error *err);
