@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "analysis/law_data.h"
 
+#include "analysis/floor.h"
 #include "stats/order.h"
 
 #include <stdio.h>
@@ -74,19 +75,22 @@ static void fill_x(const il__run *run, const il__aggregates *all, const il__aggr
     double bytes = 0;
     double flops = 0;
     double passes = 0;
+    double floors = 0;
     for (size_t i = item->first; i < item->first + item->n; i++) {
+        il__floor floor;
         const il_cell *its = il_rows_cell(run->rows, all->cells[i]);
         double per = il__is_mode(run, its, "kv_decode") ? its->decode_steps : 1;
         bytes += log(its->bytes_read / per);
         flops += log(its->flops);
         passes += log(passes_of(run, its));
+        floors += il__floor_of(run, its, &floor) ? log(floor.floor_ms) : NAN;
     }
     model->x[IL__X_bytes_read] = exp(bytes / (double)item->n);
     model->x[IL__X_flops] = exp(flops / (double)item->n);
     model->passes = exp(passes / (double)item->n);
     model->passes_known = !isnan(model->passes);
     model->passes = model->passes_known ? model->passes : 1;
-    model->floor_ms = NAN;
+    model->floor_ms = exp(floors / (double)item->n);
 }
 
 /* Median over replicates of a cell, log10; NaN when none is left. */
