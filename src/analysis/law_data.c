@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "analysis/law_data.h"
 
+#include "analysis/floor.h"
 #include "stats/order.h"
 
 #include <stdio.h>
@@ -48,6 +49,16 @@ static void note_missing(il__law_data *out, const char *model, const char *scena
                    "%s%s lacks scenario %s and is left out", len ? "; " : "", model, scenario);
 }
 
+/* Forward passes of a row; NaN when the run does not say. */
+static double passes_of(const il__run *run, const il_cell *cell)
+{
+    if (il__is_mode(run, cell, "prefill")) {
+        return 1;
+    }
+    double steps = cell->decode_steps > 0 ? cell->decode_steps : NAN;
+    return il__is_mode(run, cell, "kv_decode") ? steps : steps + 1;
+}
+
 static void fill_x(const il__run *run, const il__aggregates *all, const il__aggregate *item,
                    il__law_model *model)
 {
@@ -55,13 +66,31 @@ static void fill_x(const il__run *run, const il__aggregates *all, const il__aggr
     const il_model_shape *shape = il_shapes_of(run->shapes, model->name);
     model->x[IL__X_params_total] = cell->params_total > 0 ? cell->params_total / 1e6 : cell->params;
     model->x[IL__X_params_non_embedding] = cell->params_non_embedding / 1e6;
+    model->x[IL__X_params_active] = cell->params_active / 1e6;
     model->x[IL__X_n_layer] =
         !isnan(cell->n_layer) ? cell->n_layer : (shape ? shape->n_layer : NAN);
-    double sum = 0;
+    model->x[IL__X_d_model] =
+        !isnan(cell->d_model) ? cell->d_model : (shape ? shape->d_model : NAN);
+    model->n_head = !isnan(cell->n_head) ? cell->n_head : (shape ? shape->n_head : NAN);
+    double bytes = 0;
+    double flops = 0;
+    double passes = 0;
+    double floors = 0;
     for (size_t i = item->first; i < item->first + item->n; i++) {
-        sum += log(il_rows_cell(run->rows, all->cells[i])->bytes_read);
+        il__floor floor;
+        const il_cell *its = il_rows_cell(run->rows, all->cells[i]);
+        double per = il__is_mode(run, its, "kv_decode") ? its->decode_steps : 1;
+        bytes += log(its->bytes_read / per);
+        flops += log(its->flops);
+        passes += log(passes_of(run, its));
+        floors += il__floor_of(run, its, &floor) ? log(floor.floor_ms) : NAN;
     }
-    model->x[IL__X_bytes_read] = exp(sum / (double)item->n);
+    model->x[IL__X_bytes_read] = exp(bytes / (double)item->n);
+    model->x[IL__X_flops] = exp(flops / (double)item->n);
+    model->passes = exp(passes / (double)item->n);
+    model->passes_known = !isnan(model->passes);
+    model->passes = model->passes_known ? model->passes : 1;
+    model->floor_ms = exp(floors / (double)item->n);
 }
 
 /* Median over replicates of a cell, log10; NaN when none is left. */

@@ -8,7 +8,10 @@
 
 #include "analysis/replicates.h"
 
-#define IL__LAW_X_MAP(X) X(params_total) X(params_non_embedding) X(n_layer) X(bytes_read)
+/* Parameters in millions; bytes_read of one step for kv_decode; flops of the row's mode. */
+#define IL__LAW_X_MAP(X)                                                                           \
+    X(params_total)                                                                                \
+    X(params_non_embedding) X(n_layer) X(bytes_read) X(params_active) X(flops) X(d_model)
 
 typedef enum il__law_x {
 #define IL__LAW_X_ENUM(name) IL__X_##name,
@@ -21,7 +24,11 @@ extern const char *const il__law_x_names[IL__X_COUNT];
 
 typedef struct il__law_model {
     const char *name;
-    double x[IL__X_COUNT];  /* parameters in millions; NaN unknown */
+    double x[IL__X_COUNT]; /* NaN unknown */
+    double n_head;         /* NaN unknown */
+    double passes; /* forward passes of a row: 1, decode steps, or both; 1 where not known */
+    bool passes_known;
+    double floor_ms;        /* geometric mean over scenarios; NaN unknown */
     double y;               /* log10 of the geometric mean over scenarios of median latencies, ms */
     double y_unflagged;     /* the same without rows that carry flags; NaN when none is left */
     size_t first, n_blocks; /* of its values */
