@@ -51,6 +51,8 @@ typedef enum il_param_type {
 #define IL_SCOPE_MODEL_LIST    0x00080000u
 #define IL_SCOPE_MODEL_INSPECT 0x00100000u
 #define IL_SCOPE_MODEL_LOGITS  0x00200000u
+#define IL_SCOPE_COMPARE       0x20000000u
+#define IL_SCOPE_VERIFY        0x40000000u
 #define IL_SCOPE_ANY_VERB      0x80000000u /* --help, --quiet … */
 
 typedef struct il_param {

@@ -31,7 +31,8 @@ static bool needs_model(const char *kind)
     return !kind_is(kind, "noop") && !kind_is(kind, "replay");
 }
 
-/* "hf_cpu" names "hf_cpu_bs8" too: expansions inherit what was said of the entry. */
+/* "hf_cpu" names "hf_cpu_bs8" too, and the sides "hf_cpu@a" and "hf_cpu@b" of a pair: expansions
+ * inherit what was said of the entry. */
 static bool on_names(const char *on, const char *backend)
 {
     size_t n = strlen(on);
@@ -39,8 +40,10 @@ static bool on_names(const char *on, const char *backend)
         return false;
     }
     const char *rest = backend + n;
-    return *rest == '\0' ||
-           (strncmp(rest, "_bs", 3) == 0 && rest[3 + strspn(rest + 3, "0123456789")] == '\0');
+    if (strncmp(rest, "_bs", 3) == 0) {
+        rest += 3 + strspn(rest + 3, "0123456789");
+    }
+    return *rest == '\0' || strcmp(rest, "@a") == 0 || strcmp(rest, "@b") == 0;
 }
 
 static bool meets(const il_study_backend *b, const il_study_model *m)

@@ -66,6 +66,7 @@ typedef struct il_study {
     il_study_model *models;
     il_study_backend *backends;
     size_t n_scenarios, n_models, n_backends;
+    bool paired; /* backends 2i and 2i + 1 are the sides of a pair, run next to each other */
     const char **notes; /* said before the run: what is recorded but not acted on */
     size_t n_notes;
     const char *cache; /* directory of made models */
