@@ -289,8 +289,8 @@ static int judge(compare *c, il_error *err)
         il_compare_row *row = &c->out->rows[i];
         row->q = p[i];
         const char *why = row->because;
-        row->verdict = why ? IL_CHANGE_AMBIGUOUS
-                           : il_change_judge(&c->ratios[i], row->margin, row->q, &why);
+        row->verdict =
+            why ? IL_CHANGE_AMBIGUOUS : il_change_judge(&c->ratios[i], row->margin, row->q, &why);
         if (row->n_a == 0 || row->n_b == 0) {
             why = "a side has no measured call that counts";
         }
@@ -410,12 +410,11 @@ static int rename_sides(compare *c, il_error *err)
             }
         }
     }
-    if (c->a.n == 0 || c->b.n == 0 ||
-        strcmp(c->a.cells[0].backend, c->b.cells[0].backend) == 0) {
+    if (c->a.n == 0 || c->b.n == 0 || strcmp(c->a.cells[0].backend, c->b.cells[0].backend) == 0) {
         return IL_OK;
     }
-    const char *name = il_arena_printf(&c->out->arena, "%s vs %s", c->a.cells[0].backend,
-                                       c->b.cells[0].backend);
+    const char *name =
+        il_arena_printf(&c->out->arena, "%s vs %s", c->a.cells[0].backend, c->b.cells[0].backend);
     for (int s = 0; s < 2 && name; s++) {
         for (size_t i = 0; i < sides[s]->n; i++) {
             sides[s]->cells[i].backend = name;

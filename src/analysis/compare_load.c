@@ -132,9 +132,8 @@ static double arm_ms(const il_aa *arm, const char *mode)
 static bool is_cell(const il_run_facts *facts, const il_aa *arm, const il__compare_cell *cell)
 {
     const il_plan_cell *plan = arm->cell < facts->n_cells ? &facts->cells[arm->cell] : NULL;
-    return plan && plan->batch_size == cell->batch_size &&
-           strcmp(plan->backend, cell->name) == 0 && strcmp(plan->model, cell->model) == 0 &&
-           strcmp(plan->scenario, cell->scenario) == 0;
+    return plan && plan->batch_size == cell->batch_size && strcmp(plan->backend, cell->name) == 0 &&
+           strcmp(plan->model, cell->model) == 0 && strcmp(plan->scenario, cell->scenario) == 0;
 }
 
 int il__compare_arms(const il__compare_side *side, const il__compare_cell *cell, double *out,

@@ -36,6 +36,12 @@ static int load_manifest(const char *run_dir, json_t **out, il_error *err)
     if (il_path_join(path, sizeof path, run_dir, "manifest.json") != IL_OK) {
         return il_fail(err, IL_E_RANGE, "the path of the run is too long");
     }
+    if (!il_path_is_dir(run_dir)) {
+        int rc = il_fail(err, IL_E_NOT_FOUND, "no such run directory");
+        il_error_where(err, "%s", run_dir);
+        il_error_hint(err, "give the directory that \"inferlaw run\" wrote, as runs/NAME-UTC");
+        return rc;
+    }
     if (!il_path_is_file(path)) {
         return IL_OK;
     }
@@ -86,8 +92,8 @@ static int differs(const struct identity *what, const char *a, const char *b, bo
                          what->decides ? "; compared because of --force" : "");
         return IL_OK;
     }
-    int rc = il_fail(err, IL_E_USAGE, "the runs are of different %s: %.100s and %.100s",
-                     what->what, a[0] ? a : "unknown", b[0] ? b : "unknown");
+    int rc = il_fail(err, IL_E_USAGE, "the runs are of different %s: %.100s and %.100s", what->what,
+                     a[0] ? a : "unknown", b[0] ? b : "unknown");
     il_error_hint(err, "a difference between them would be no change of speed; --force compares "
                        "all the same");
     return rc;
@@ -120,8 +126,7 @@ int il__compare_same(const char *run_a, const char *run_b, bool force, il_compar
     if (rc == IL_OK && !b) {
         rc = missing(run_b, force, out, err);
     }
-    for (size_t i = 0; a && b && rc == IL_OK && i < sizeof identities / sizeof identities[0];
-         i++) {
+    for (size_t i = 0; a && b && rc == IL_OK && i < sizeof identities / sizeof identities[0]; i++) {
         char va[256], vb[256];
         const struct identity *w = &identities[i];
         value_of(a, w->section, w->group, w->key, va, sizeof va);
@@ -131,9 +136,14 @@ int il__compare_same(const char *run_a, const char *run_b, bool force, il_compar
     const json_t *started_a = json_object_get(a, "started_at_unix");
     const json_t *started_b = json_object_get(b, "started_at_unix");
     if (rc == IL_OK && started_a && started_b) {
-        double hours =
-            fabs(json_number_value(started_b) - json_number_value(started_a)) / 3600;
-        il__compare_note(out, "two sittings, begun %.3g hours apart", hours);
+        double s = fabs(json_number_value(started_b) - json_number_value(started_a));
+        il__compare_note(out, "two sittings, begun %.3g %s apart",
+                         s < 120    ? s
+                         : s < 7200 ? s / 60
+                                    : s / 3600,
+                         s < 120    ? "seconds"
+                         : s < 7200 ? "minutes"
+                                    : "hours");
     }
     json_decref(a);
     json_decref(b);

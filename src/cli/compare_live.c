@@ -93,8 +93,7 @@ static int apply_setting(il_study_backend *b, const char *setting, il_error *err
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         if (id == fixed[i]) {
             int rc = il_fail(err, IL_E_USAGE,
-                             "sides that differ in %s do other work: they are never compared",
-                             key);
+                             "sides that differ in %s do other work: they are never compared", key);
             il_error_hint(err, "compare settings that leave the work as it is, as threads");
             return rc;
         }
@@ -110,9 +109,8 @@ static int apply_build(il_study_backend *b, const char *build, il_arena *arena, 
                        "--build-a and --build-b are builds of the native engine; %s is of kind %s",
                        b->name, b->kind);
     }
-    const char *path = il_path_is_dir(build)
-                           ? il_arena_printf(arena, "%s/inferlaw-worker-native", build)
-                           : build;
+    const char *path =
+        il_path_is_dir(build) ? il_arena_printf(arena, "%s/inferlaw-worker-native", build) : build;
     if (!path || access(path, X_OK) != 0 || !il_path_is_file(path)) {
         int rc = il_fail(err, IL_E_NOT_FOUND, "there is no worker program of a build");
         il_error_where(err, "%s", path ? path : build);
@@ -129,8 +127,8 @@ static int apply_build(il_study_backend *b, const char *build, il_arena *arena, 
                 : il_fail(err, IL_E_NOMEM, "no memory for a path");
 }
 
-static int make_side(il_study *s, const il_study_backend *from, int side,
-                     const il_param_set *flags, il_study_backend *to, il_error *err)
+static int make_side(il_study *s, const il_study_backend *from, int side, const il_param_set *flags,
+                     il_study_backend *to, il_error *err)
 {
     il_param_id set = side ? IL_P_SET_B : IL_P_SET_A;
     il_param_id build = side ? IL_P_BUILD_B : IL_P_BUILD_A;

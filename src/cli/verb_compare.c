@@ -19,10 +19,9 @@
 
 enum { PATH_BYTES = 4096 };
 
-static const char *const columns[] = {"backend", "model",  "scenario", "mode",   "batch_size",
-                                      "n_a",     "n_b",    "ratio",    "ci_low", "ci_high",
-                                      "p",       "q",      "verdict",  "margin_percent",
-                                      "because"};
+static const char *const columns[] = {
+    "backend", "model", "scenario", "mode",    "batch_size",     "n_a",    "n_b", "ratio", "ci_low",
+    "ci_high", "p",     "q",        "verdict", "margin_percent", "because"};
 enum { N_COLUMNS = sizeof columns / sizeof columns[0], FIRST_NUMBER = 4, FIRST_REAL = 7 };
 
 /* The fields of a row as numbers, by column; the texts are NaN. */
@@ -49,7 +48,7 @@ static void numbers_of(const il_compare_row *r, double out[N_COLUMNS])
 static void texts_of(const il_compare_row *r, const char *out[N_COLUMNS])
 {
     const char *const all[N_COLUMNS] = {
-        r->backend, r->model, r->scenario, r->mode, [12] = il_change_name(r->verdict),
+        r->backend,       r->model, r->scenario, r->mode, [12] = il_change_name(r->verdict),
         [14] = r->because};
     memcpy(out, all, sizeof all);
 }
@@ -226,10 +225,9 @@ static void say_result(const il_comparison *all)
 static int check_words(const il_param_set *flags, unsigned n_words, il_error *err)
 {
     static const il_param_id live_only[] = {
-        IL_P_SIDE_A,          IL_P_SIDE_B,         IL_P_SET_A,
-        IL_P_SET_B,           IL_P_BUILD_A,        IL_P_BUILD_B,
-        IL_P_COMPARE_OUT_DIR, IL_P_COMPARE_RESUME, IL_P_COMPARE_BLOCKS,
-        IL_P_COMPARE_BACKENDS, IL_P_COMPARE_MODELS, IL_P_COMPARE_SCENARIOS};
+        IL_P_SIDE_A,         IL_P_SIDE_B,           IL_P_SET_A,           IL_P_SET_B,
+        IL_P_BUILD_A,        IL_P_BUILD_B,          IL_P_COMPARE_OUT_DIR, IL_P_COMPARE_RESUME,
+        IL_P_COMPARE_BLOCKS, IL_P_COMPARE_BACKENDS, IL_P_COMPARE_MODELS,  IL_P_COMPARE_SCENARIOS};
     bool live = il_param_flag(flags, IL_P_LIVE);
     if (live && n_words != 1) {
         return il_fail(err, IL_E_USAGE, "compare --live needs one STUDY, not %u words", n_words);
@@ -243,8 +241,9 @@ static int check_words(const il_param_set *flags, unsigned n_words, il_error *er
         }
     }
     if (il_param_is_set(flags, IL_P_SITTINGS) && (live || n_words != 2)) {
-        return il_fail(err, IL_E_USAGE, "--sittings is for two stored runs: the sides of one run "
-                                        "share their sitting");
+        return il_fail(err, IL_E_USAGE,
+                       "--sittings is for two stored runs: the sides of one run "
+                       "share their sitting");
     }
     return IL_OK;
 }
@@ -289,8 +288,8 @@ static int compare(const il_param_set *flags, char *const *words, unsigned n_wor
         say_result(&all);
         rc = print_table(&all, flags, &err);
     }
-    bool met = rc == IL_OK && il_param_is_set(flags, IL_P_FAIL_ON) &&
-               count_of(&all, IL_CHANGE_SLOWER) > 0;
+    bool met =
+        rc == IL_OK && il_param_is_set(flags, IL_P_FAIL_ON) && count_of(&all, IL_CHANGE_SLOWER) > 0;
     il_comparison_free(&all);
     if (rc != IL_OK) {
         il_log_error(&err);
@@ -304,7 +303,8 @@ const il_verb il_verb_compare = {
     .arguments = "A B | --live STUDY",
     .summary = "which cells of run B are slower than in run A; --live interleaves both in one run",
     .details =
-        "ratio is the time of B over that of A: SLOWER means that B is slower. A verdict needs the\n"
+        "ratio is the time of B over that of A: SLOWER means that B is slower. A verdict needs "
+        "the\n"
         "difference beyond the margin (twice the noise floor, at least --margin), p <= 0.001 and\n"
         "q <= 0.05 over all cells; else it is SAME (equivalent within the margin) or AMBIGUOUS.\n"
         "Stored runs know the noise between sittings from --sittings alone.\n"

@@ -43,10 +43,10 @@ int il_log_ratio_welch(const double *a, size_t n_a, const double *b, size_t n_b,
     double sum = part_a + part_b;
     out->estimate = mean_b - mean_a;
     out->se = sqrt(sum);
-    out->dof = sum > 0 ? sum * sum /
-                             (part_a * part_a / (double)(n_a - 1) +
-                              part_b * part_b / (double)(n_b - 1))
-                       : (double)(n_a + n_b - 2);
+    out->dof = sum > 0
+                   ? sum * sum /
+                         (part_a * part_a / (double)(n_a - 1) + part_b * part_b / (double)(n_b - 1))
+                   : (double)(n_a + n_b - 2);
     if (isnan(out->se)) {
         out->dof = NAN;
     }

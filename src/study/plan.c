@@ -254,24 +254,13 @@ static int add_cells(il_plan *p, uint32_t backend, uint32_t model, const il_erro
     return 1;
 }
 
-/* What is measured, without what was found (paths, skips): the identity a resume must share. */
+/* The identity that a resume must share. */
 static int hash_definition(il_plan *p, il_error *err)
 {
     json_t *study = il_study_json(p->study);
-    json_t *models = study ? json_object_get(study, "models") : NULL;
-    size_t i;
-    json_t *item;
-    json_array_foreach(models, i, item)
-    {
-        (void)json_object_del(item, "path");
-    }
-    char *text = study ? json_dumps(study, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    if (text) {
-        il_study_sha256(text, strlen(text), p->study_sha256);
-    }
-    free(text);
+    int rc = study ? il_study_hash(study, p->study_sha256) : IL_E_NOMEM;
     json_decref(study);
-    return text ? IL_OK : il_fail(err, IL_E_NOMEM, "out of memory");
+    return rc == IL_OK ? rc : il_fail(err, rc, "out of memory");
 }
 
 static int open_backends(il_plan *p, il_backend_lookup lookup, il_error *opened, il_error *err)
