@@ -146,10 +146,10 @@ static int write_options(const il__run *run, il_error *err)
     if (il_path_join(path, sizeof path, run->out_dir, "analysis.json") != IL_OK) {
         return il_fail(err, IL_E_RANGE, "the path of the run is too long");
     }
-    json_t *all = json_pack("{s:i, s:s, s:s, s:b, s:I, s:I}", "format", 1, "version",
-                            il_version_text(), "source_hash", il_source_hash(), "include_warmup",
-                            run->include_warmup, "bootstrap", (json_int_t)run->n_resamples, "seed",
-                            (json_int_t)run->seed);
+    json_t *all =
+        json_pack("{s:i, s:s, s:s, s:b, s:I, s:I}", "format", 1, "version", il_version_text(),
+                  "source_hash", il_source_hash(), "include_warmup", run->include_warmup,
+                  "bootstrap", (json_int_t)run->n_resamples, "seed", (json_int_t)run->seed);
     char *text = all ? il_json_dump_pretty(all) : NULL;
     json_decref(all);
     int rc = text ? il_file_write_atomic(path, text, strlen(text), err)

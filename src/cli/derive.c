@@ -18,7 +18,7 @@
 enum { PATH_BYTES = 4096, SAME_AS_ORIGINAL_STUDY = 1000 };
 
 /* "models/gpt2-25m" is the model gpt2-25m of the suite that has one. */
-static bool find_in_suites(const char *model, il_model_shape *out)
+bool il_derive_suites(const char *model, il_model_shape *out)
 {
     const char *name = il_path_base(model);
     il_arena arena = {0};
@@ -102,7 +102,7 @@ int il_derive_tables(const char *run_dir, const il_param_set *flags, il_analysis
                            ? (size_t)il_param_i64(flags, IL_P_BOOTSTRAP)
                            : SAME_AS_ORIGINAL_STUDY,
         .seed = il_param_has(flags, IL_P_SEED) ? (uint64_t)il_param_i64(flags, IL_P_SEED) : 42,
-        .suites = find_in_suites,
+        .suites = il_derive_suites,
     };
     return il_analysis_run(run_dir, &options, out, err);
 }

@@ -16,6 +16,9 @@
 int il_derive_tables(const char *run_dir, const il_param_set *flags, il_analysis_summary *out,
                      il_error *err);
 
+/* A model's shape by its name in a suite: il_suite_lookup of the analysis. */
+bool il_derive_suites(const char *model, il_model_shape *out);
+
 /* Plots where gnuplot is here. A gnuplot that fails costs the pictures, not the run: the error is
  * logged and IL_OK returned. */
 int il_derive_plots(const char *run_dir, il_error *err);

@@ -15,6 +15,8 @@
     X(il_verb_sweep)                                                                               \
     X(il_verb_analyze)                                                                             \
     X(il_verb_report)                                                                              \
+    X(il_verb_compare)                                                                             \
+    X(il_verb_verify)                                                                              \
     X(il_verb_model_make)                                                                          \
     X(il_verb_model_list)                                                                          \
     X(il_verb_model_inspect)                                                                       \

@@ -114,5 +114,26 @@ P(STEPS, "steps", 0, I64, IL_SCOPE_MODEL_LOGITS, 0, 1048576, NULL, "0", "N", "gr
 P(LINES, "lines", 0, FLAG, IL_SCOPE_MODEL_TOKENIZE, 0, 0, NULL, NULL, NULL, "stdin holds a text a line, each a JSON string; stdout gets a line of ids for each")
 P(SPECIAL, "special", 0, FLAG, IL_SCOPE_MODEL_TOKENIZE, 0, 0, NULL, NULL, NULL, "add the special tokens that the tokenizer's template asks for")
 P(QUICK, "quick", 0, FLAG, IL_SCOPE_DOCTOR, 0, 0, NULL, NULL, NULL, "skip the measured ceilings")
+
+/* ---- compare, verify ---- */
+P(COMPARE_FORMAT, "format", 0, CHOICE, IL_SCOPE_COMPARE, 0, 0, "md|csv|json", "md", "F", "format of the table on stdout")
+P(COMPARE_JSON, "json", 0, FLAG, IL_SCOPE_COMPARE | IL_SCOPE_VERIFY, 0, 0, NULL, NULL, NULL, "the table as JSON on stdout")
+P(COMPARE_FORCE, "force", 0, FLAG, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, NULL, "compare runs of different machines or studies, or without a manifest")
+P(COMPARE_MARGIN, "margin", 0, F64, IL_SCOPE_COMPARE, 0.0001, 1, NULL, "0.02", "F", "effects below this fraction do not matter")
+P(FAIL_ON, "fail_on", 0, CHOICE, IL_SCOPE_COMPARE, 0, 0, "slower", NULL, "V", "exit 5 when a cell has this verdict")
+P(SITTINGS, "sittings", 0, TEXT_LIST, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "RUN,…", "runs of one setting on several occasions: they measure the noise between sittings")
+P(LIVE, "live", 0, FLAG, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, NULL, "run STUDY with both sides interleaved, then compare them")
+P(SIDE_A, "a", 0, TEXT, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "NAME", "live: the backend entry that is side A")
+P(SIDE_B, "b", 0, TEXT, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "NAME", "live: the backend entry that is side B")
+P(SET_A, "set_a", 0, TEXT_LIST, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "K=V,…", "live: settings of side A, as threads=1")
+P(SET_B, "set_b", 0, TEXT_LIST, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "K=V,…", "live: settings of side B")
+P(BUILD_A, "build_a", 0, TEXT, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "DIR", "live: directory of side A's inferlaw-worker-native")
+P(BUILD_B, "build_b", 0, TEXT, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "DIR", "live: directory of side B's inferlaw-worker-native")
+P(COMPARE_OUT_DIR, "out_dir", 'o', TEXT, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "DIR", "live: the run directory (default runs/NAME-UTC)")
+P(COMPARE_RESUME, "resume", 0, FLAG, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, NULL, "live: go on at the missing cells of --out-dir")
+P(COMPARE_BLOCKS, "blocks", 0, I64, IL_SCOPE_COMPARE, 2, 100000, NULL, NULL, "N", "live: pairs of each cell (default: the study's blocks, at least 10)")
+P(COMPARE_BACKENDS, "backends", 0, TEXT_LIST, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "B,…", "live: only these backends")
+P(COMPARE_MODELS, "models", 0, TEXT_LIST, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "M,…", "live: only these models")
+P(COMPARE_SCENARIOS, "scenarios", 0, TEXT_LIST, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, "S,…", "live: only these scenarios")
 /* clang-format on */
 #undef P

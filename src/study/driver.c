@@ -85,6 +85,9 @@ static int run_items(il__driver *d, uint32_t block, const char *purpose, uint32_
         d->order[i] = first + i;
     }
     il_seeded_shuffle(&stream, d->order, n);
+    if (d->plan->study->paired) {
+        il__driver_pair_up(d->plan, d->order, n);
+    }
     int rc = IL_OK;
     for (uint32_t i = 0; rc == IL_OK && i < n && !il__driver_stopping(d); i++) {
         rc = run_item(d, block, d->order[i], err);

@@ -57,6 +57,11 @@ bool il__driver_stopping(il__driver *d);
 void il__driver_tick(il__driver *d, uint32_t block, const char *what, double done_ms);
 void il__driver_say(const il__driver *d, const char *fmt, ...) IL_PRINTF(2, 3);
 
+/* driver_pairs.c */
+/* Moves the other side of each pair of groups behind the side that comes first. order holds groups
+ * and arms in random order. */
+void il__driver_pair_up(const il_plan *plan, uint32_t *order, uint32_t n);
+
 /* driver_call.c */
 int il__driver_load(il__driver *d, uint32_t group, uint32_t block, il_error *load_error,
                     il_error *err);

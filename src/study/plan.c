@@ -31,7 +31,8 @@ static bool needs_model(const char *kind)
     return !kind_is(kind, "noop") && !kind_is(kind, "replay");
 }
 
-/* "hf_cpu" names "hf_cpu_bs8" too: expansions inherit what was said of the entry. */
+/* "hf_cpu" names "hf_cpu_bs8" too, and the sides "hf_cpu@a" and "hf_cpu@b" of a pair: expansions
+ * inherit what was said of the entry. */
 static bool on_names(const char *on, const char *backend)
 {
     size_t n = strlen(on);
@@ -39,8 +40,10 @@ static bool on_names(const char *on, const char *backend)
         return false;
     }
     const char *rest = backend + n;
-    return *rest == '\0' ||
-           (strncmp(rest, "_bs", 3) == 0 && rest[3 + strspn(rest + 3, "0123456789")] == '\0');
+    if (strncmp(rest, "_bs", 3) == 0) {
+        rest += 3 + strspn(rest + 3, "0123456789");
+    }
+    return *rest == '\0' || strcmp(rest, "@a") == 0 || strcmp(rest, "@b") == 0;
 }
 
 static bool meets(const il_study_backend *b, const il_study_model *m)
@@ -251,24 +254,13 @@ static int add_cells(il_plan *p, uint32_t backend, uint32_t model, const il_erro
     return 1;
 }
 
-/* What is measured, without what was found (paths, skips): the identity a resume must share. */
+/* The identity that a resume must share. */
 static int hash_definition(il_plan *p, il_error *err)
 {
     json_t *study = il_study_json(p->study);
-    json_t *models = study ? json_object_get(study, "models") : NULL;
-    size_t i;
-    json_t *item;
-    json_array_foreach(models, i, item)
-    {
-        (void)json_object_del(item, "path");
-    }
-    char *text = study ? json_dumps(study, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    if (text) {
-        il_study_sha256(text, strlen(text), p->study_sha256);
-    }
-    free(text);
+    int rc = study ? il_study_hash(study, p->study_sha256) : IL_E_NOMEM;
     json_decref(study);
-    return text ? IL_OK : il_fail(err, IL_E_NOMEM, "out of memory");
+    return rc == IL_OK ? rc : il_fail(err, rc, "out of memory");
 }
 
 static int open_backends(il_plan *p, il_backend_lookup lookup, il_error *opened, il_error *err)

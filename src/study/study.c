@@ -270,6 +270,24 @@ json_t *il_study_json(const il_study *s)
     return out;
 }
 
+int il_study_hash(const json_t *study, char out[65])
+{
+    json_t *copy = json_deep_copy(study);
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(copy, "models"), i, item)
+    {
+        (void)json_object_del(item, "path");
+    }
+    char *text = copy ? json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    if (text) {
+        il_study_sha256(text, strlen(text), out);
+    }
+    free(text);
+    json_decref(copy);
+    return text ? IL_OK : IL_E_NOMEM;
+}
+
 /* --- prompts ---------------------------------------------------------------------------------- */
 
 void il_study_prompt_ids(uint64_t seed, const char *scenario, uint32_t row, uint32_t vocab_size,

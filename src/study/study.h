@@ -66,6 +66,7 @@ typedef struct il_study {
     il_study_model *models;
     il_study_backend *backends;
     size_t n_scenarios, n_models, n_backends;
+    bool paired;        /* backends 2i and 2i + 1 are the sides of a pair, run next to each other */
     const char **notes; /* said before the run: what is recorded but not acted on */
     size_t n_notes;
     const char *cache; /* directory of made models */
@@ -98,6 +99,10 @@ uint32_t il_study_gen_tokens(const il_study *study);
 bool il_study_flag(const il_study *study, il_param_id id);
 /* The parameter sets as resolved: the manifest's "study". NULL when memory is out. */
 json_t *il_study_json(const il_study *study);
+
+/* Hash of what a resolved study measures (il_study_json), without what was found (paths): the
+ * study_sha256 of plan, journal and manifest. NOMEM. */
+int il_study_hash(const json_t *study, char out[65]);
 
 /* Lower-case hex SHA-256. */
 void il_study_sha256(const void *bytes, size_t n_bytes, char out[65]);
