@@ -7,6 +7,7 @@
 #include "study/journal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,49 @@ static int grow(void **items, size_t *cap, size_t n, size_t element_bytes, il_er
     return IL_OK;
 }
 
+/* The blocks that the run was extended by, as the last plan line tells. */
+static int read_sampling(load *l, const json_t *line, uint64_t at, il_error *err)
+{
+    il__journal *j = l->journal;
+    const json_t *sampling = json_object_get(line, "sampling");
+    size_t n_cells = json_array_size(json_object_get(line, "cells")), i, k;
+    const json_t *extension, *cell;
+    free(j->extra);
+    j->extra = NULL;
+    j->blocks_least = j->blocks;
+    if (!json_is_object(sampling)) {
+        return IL_OK;
+    }
+    j->blocks_least = json_integer_value(json_object_get(sampling, "blocks_least"));
+    j->extra = calloc(n_cells * (size_t)j->blocks + 1, 1);
+    if (!j->extra) {
+        return il_fail(err, IL_E_NOMEM, "no memory for the plan");
+    }
+    json_array_foreach(json_object_get(sampling, "extensions"), i, extension)
+    {
+        uint32_t block;
+        if (!small_index(extension, "block", j->blocks, &block)) {
+            return damaged(l, at, err, "an extension outside the plan");
+        }
+        json_array_foreach(json_object_get(extension, "cells"), k, cell)
+        {
+            json_int_t number = json_is_integer(cell) ? json_integer_value(cell) : -1;
+            if (number < 0 || (size_t)number >= n_cells) {
+                return damaged(l, at, err, "an extension outside the plan");
+            }
+            j->extra[(size_t)number * (size_t)j->blocks + block] = 1;
+        }
+    }
+    return j->blocks_least >= 1 && j->blocks_least <= j->blocks
+               ? IL_OK
+               : damaged(l, at, err, "the numbers of the plan contradict each other");
+}
+
+bool il__journal_has(const il__journal *j, int64_t cell, int64_t block)
+{
+    return block < j->blocks_least || (j->extra && j->extra[cell * j->blocks + block]);
+}
+
 static int read_plan(load *l, json_t *line, uint64_t at, il_error *err)
 {
     il__journal *j = l->journal;
@@ -88,7 +132,8 @@ static int read_plan(load *l, json_t *line, uint64_t at, il_error *err)
     }
     json_decref(j->plan);
     j->plan = json_incref(line);
-    return il_vector_resize(&j->calls, j->scratch_dir, (size_t)j->n_calls, err);
+    rc = read_sampling(l, line, at, err);
+    return rc ? rc : il_vector_resize(&j->calls, j->scratch_dir, (size_t)j->n_calls, err);
 }
 
 /* A copy in the arena, shared with the previous line's when equal, as most are. */
@@ -240,7 +285,8 @@ static int add_aa(load *l, const json_t *line, il_error *err)
 static int add_sentinel(load *l, const json_t *line, il_error *err)
 {
     il_run_facts *f = l->facts;
-    il_sentinel s = {number(line, "at_unix"), number(line, "gemm_ms"), number(line, "read_ms")};
+    il_sentinel s = {0, number(line, "at_unix"), number(line, "gemm_ms"), number(line, "read_ms")};
+    (void)small_index(line, "block", UINT32_MAX, &s.block);
     int rc =
         grow((void **)&f->sentinels, &l->journal->cap_sentinels, f->n_sentinels, sizeof s, err);
     if (rc == IL_OK && !isnan(s.at_unix)) {
@@ -353,6 +399,45 @@ static const json_t *backend_of(const json_t *plan, const char *backend)
     return NULL;
 }
 
+static double params_of(const json_t *plan, const char *model)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach(json_object_get(plan, "models"), i, item)
+    {
+        const char *name = text_of(item, "name");
+        if (model && name && strcmp(name, model) == 0) {
+            return number(item, "params_total");
+        }
+    }
+    return NAN;
+}
+
+static void finish_sampling(const il__journal *j, il_run_facts *f)
+{
+    const json_t *sampling = json_object_get(j->plan, "sampling");
+    const char *question = text_of(sampling, "question"), *stop = text_of(sampling, "stop");
+    il_run_sampling *s = &f->sampling;
+    *s = (il_run_sampling){.known = true,
+                           .adaptive = json_is_object(sampling),
+                           .target = number(sampling, "target"),
+                           .blocks_least = j->blocks_least,
+                           .blocks_most = j->blocks,
+                           .repetitions = j->repetitions,
+                           .warmups = j->warmups,
+                           .extensions = json_array_size(json_object_get(sampling, "extensions"))};
+    (void)snprintf(s->question, sizeof s->question, "%s", question ? question : "");
+    (void)snprintf(s->stop, sizeof s->stop, "%s", s->adaptive ? (stop ? stop : "") : "fixed");
+    const il__call *calls = j->calls.data;
+    for (int64_t i = 0; i < j->n_calls; i++) {
+        s->calls_made += calls[i].seen && strcmp(calls[i].status, "skipped") != 0;
+    }
+    for (size_t c = 0; c < f->n_cells; c++) {
+        s->calls_fixed +=
+            f->cells[c].skipped ? 0 : (uint64_t)(j->blocks * (j->warmups + j->repetitions));
+    }
+}
+
 /* The cells of the plan and the end-to-end times of its ok measured calls. */
 static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
 {
@@ -376,6 +461,8 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
                               .flops_prefill = number(cell, "flops_prefill"),
                               .flops_decode_step = number(cell, "flops_decode_step")};
         const json_t *backend = backend_of(j->plan, out->backend);
+        out->params_total = params_of(j->plan, out->model);
+        out->skipped = json_is_object(json_object_get(cell, "skip"));
         copy_short(out->dtype, text_of(backend, "dtype"));
         out->threads = number(backend, "threads");
         if (!out->backend || !out->model || !out->scenario) {
@@ -386,10 +473,11 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
     for (int64_t i = 0; i < j->n_calls; i++) {
         if (calls[i].seen && !calls[i].is_warmup && strcmp(calls[i].status, "ok") == 0 &&
             !isnan(calls[i].e2e_ms)) {
-            f->calls[f->n_calls++] =
-                (il_block_call){calls[i].cell, calls[i].block, calls[i].e2e_ms};
+            f->calls[f->n_calls++] = (il_block_call){calls[i].cell, calls[i].block,
+                                                     calls[i].prefill_ms, calls[i].e2e_ms};
         }
     }
+    finish_sampling(j, f);
     return IL_OK;
 }
 
@@ -414,6 +502,7 @@ int il__journal_load(const char *path, const char *scratch_dir, il__journal *out
 
 void il__journal_free(il__journal *journal)
 {
+    free(journal->extra);
     json_decref(journal->plan);
     json_decref(journal->ran);
     il_vector_free(&journal->calls);
