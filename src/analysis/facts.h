@@ -25,6 +25,8 @@ typedef struct il_plan_cell {
     size_t model_at;                  /* among the models of the plan; SIZE_MAX unknown */
     double seq_len, depth_tok;        /* of one sequence; NaN unknown, 0 none before it */
     bool logits_all;
+    double params_total; /* of the model, NaN unknown */
+    bool skipped;
     char dtype[8]; /* of the backend, "" unknown */
     double batch_size;
     double threads; /* of the backend; 0 or NaN: one per core it was given */
@@ -44,6 +46,7 @@ typedef struct il_aa {
 } il_aa;
 
 typedef struct il_sentinel {
+    uint32_t block;
     double at_unix, gemm_ms, read_ms;
 } il_sentinel;
 
@@ -56,11 +59,24 @@ typedef struct il_ceiling {
     double median;
 } il_ceiling;
 
-/* Block-wise end-to-end times of ok measured calls, for the closure ratio. */
+/* Times of ok measured calls, by cell, then block. */
 typedef struct il_block_call {
     uint32_t cell, block;
-    double e2e_ms;
+    double prefill_ms, e2e_ms;
 } il_block_call;
+
+/* How the blocks of the run were planned, from its last plan line. */
+typedef struct il_run_sampling {
+    bool known;        /* there is a plan */
+    bool adaptive;     /* it has a target */
+    char question[16]; /* "" without a target */
+    char stop[24];     /* "" = the run did not come to an end */
+    double target;
+    int64_t blocks_least, blocks_most, repetitions, warmups;
+    size_t extensions;    /* blocks planned beyond the least */
+    uint64_t calls_made;  /* calls with a line, skipped ones aside */
+    uint64_t calls_fixed; /* of all blocks for every cell that is not skipped */
+} il_run_sampling;
 
 typedef struct il_run_facts {
     il_plan_model *models;
@@ -77,6 +93,7 @@ typedef struct il_run_facts {
     size_t n_ceilings;
     il_block_call *calls;
     size_t n_calls;
+    il_run_sampling sampling;
 } il_run_facts;
 
 void il_run_facts_free(il_run_facts *facts);

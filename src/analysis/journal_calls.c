@@ -67,6 +67,49 @@ static int grow(void **items, size_t *cap, size_t n, size_t element_bytes, il_er
     return IL_OK;
 }
 
+/* The blocks that the run was extended by, as the last plan line tells. */
+static int read_sampling(load *l, const json_t *line, uint64_t at, il_error *err)
+{
+    il__journal *j = l->journal;
+    const json_t *sampling = json_object_get(line, "sampling");
+    size_t n_cells = json_array_size(json_object_get(line, "cells")), i, k;
+    const json_t *extension, *cell;
+    free(j->extra);
+    j->extra = NULL;
+    j->blocks_least = j->blocks;
+    if (!json_is_object(sampling)) {
+        return IL_OK;
+    }
+    j->blocks_least = json_integer_value(json_object_get(sampling, "blocks_least"));
+    j->extra = calloc(n_cells * (size_t)j->blocks + 1, 1);
+    if (!j->extra) {
+        return il_fail(err, IL_E_NOMEM, "no memory for the plan");
+    }
+    json_array_foreach(json_object_get(sampling, "extensions"), i, extension)
+    {
+        uint32_t block;
+        if (!small_index(extension, "block", j->blocks, &block)) {
+            return damaged(l, at, err, "an extension outside the plan");
+        }
+        json_array_foreach(json_object_get(extension, "cells"), k, cell)
+        {
+            json_int_t number = json_is_integer(cell) ? json_integer_value(cell) : -1;
+            if (number < 0 || (size_t)number >= n_cells) {
+                return damaged(l, at, err, "an extension outside the plan");
+            }
+            j->extra[(size_t)number * (size_t)j->blocks + block] = 1;
+        }
+    }
+    return j->blocks_least >= 1 && j->blocks_least <= j->blocks
+               ? IL_OK
+               : damaged(l, at, err, "the numbers of the plan contradict each other");
+}
+
+bool il__journal_has(const il__journal *j, int64_t cell, int64_t block)
+{
+    return block < j->blocks_least || (j->extra && j->extra[cell * j->blocks + block]);
+}
+
 static int read_plan(load *l, json_t *line, uint64_t at, il_error *err)
 {
     il__journal *j = l->journal;
@@ -89,7 +132,8 @@ static int read_plan(load *l, json_t *line, uint64_t at, il_error *err)
     }
     json_decref(j->plan);
     j->plan = json_incref(line);
-    return il_vector_resize(&j->calls, j->scratch_dir, (size_t)j->n_calls, err);
+    rc = read_sampling(l, line, at, err);
+    return rc ? rc : il_vector_resize(&j->calls, j->scratch_dir, (size_t)j->n_calls, err);
 }
 
 /* A copy in the arena, shared with the previous line's when equal, as most are. */
@@ -241,7 +285,8 @@ static int add_aa(load *l, const json_t *line, il_error *err)
 static int add_sentinel(load *l, const json_t *line, il_error *err)
 {
     il_run_facts *f = l->facts;
-    il_sentinel s = {number(line, "at_unix"), number(line, "gemm_ms"), number(line, "read_ms")};
+    il_sentinel s = {0, number(line, "at_unix"), number(line, "gemm_ms"), number(line, "read_ms")};
+    (void)small_index(line, "block", UINT32_MAX, &s.block);
     int rc =
         grow((void **)&f->sentinels, &l->journal->cap_sentinels, f->n_sentinels, sizeof s, err);
     if (rc == IL_OK && !isnan(s.at_unix)) {
@@ -383,6 +428,20 @@ static int add_models(const json_t *plan, il_run_facts *f, il_error *err)
     return IL_OK;
 }
 
+static double params_of(const json_t *plan, const char *model)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach(json_object_get(plan, "models"), i, item)
+    {
+        const char *name = text_of(item, "name");
+        if (model && name && strcmp(name, model) == 0) {
+            return number(item, "params_total");
+        }
+    }
+    return NAN;
+}
+
 static void fill_plan_cell(const json_t *plan, const json_t *cell, il_plan_cell *out)
 {
     double gen_tokens = number(cell, "gen_tokens");
@@ -404,6 +463,33 @@ static void fill_plan_cell(const json_t *plan, const json_t *cell, il_plan_cell 
     double depth = number(named(plan, "scenarios", out->scenario, &at), "depth_tok");
     out->depth_tok = isnan(depth) ? 0 : depth;
     (void)named(plan, "models", out->model, &out->model_at);
+    out->params_total = params_of(plan, out->model);
+    out->skipped = json_is_object(json_object_get(cell, "skip"));
+}
+
+static void finish_sampling(const il__journal *j, il_run_facts *f)
+{
+    const json_t *sampling = json_object_get(j->plan, "sampling");
+    const char *question = text_of(sampling, "question"), *stop = text_of(sampling, "stop");
+    il_run_sampling *s = &f->sampling;
+    *s = (il_run_sampling){.known = true,
+                           .adaptive = json_is_object(sampling),
+                           .target = number(sampling, "target"),
+                           .blocks_least = j->blocks_least,
+                           .blocks_most = j->blocks,
+                           .repetitions = j->repetitions,
+                           .warmups = j->warmups,
+                           .extensions = json_array_size(json_object_get(sampling, "extensions"))};
+    (void)snprintf(s->question, sizeof s->question, "%s", question ? question : "");
+    (void)snprintf(s->stop, sizeof s->stop, "%s", s->adaptive ? (stop ? stop : "") : "fixed");
+    const il__call *calls = j->calls.data;
+    for (int64_t i = 0; i < j->n_calls; i++) {
+        s->calls_made += calls[i].seen && strcmp(calls[i].status, "skipped") != 0;
+    }
+    for (size_t c = 0; c < f->n_cells; c++) {
+        s->calls_fixed +=
+            f->cells[c].skipped ? 0 : (uint64_t)(j->blocks * (j->warmups + j->repetitions));
+    }
 }
 
 /* The cells of the plan and the end-to-end times of its ok measured calls. */
@@ -428,9 +514,12 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
     for (int64_t i = 0; i < j->n_calls && rc == IL_OK; i++) {
         if (calls[i].seen && !calls[i].is_warmup && strcmp(calls[i].status, "ok") == 0 &&
             !isnan(calls[i].e2e_ms)) {
-            f->calls[f->n_calls++] =
-                (il_block_call){calls[i].cell, calls[i].block, calls[i].e2e_ms};
+            f->calls[f->n_calls++] = (il_block_call){calls[i].cell, calls[i].block,
+                                                     calls[i].prefill_ms, calls[i].e2e_ms};
         }
+    }
+    if (rc == IL_OK) {
+        finish_sampling(j, f);
     }
     return rc;
 }
@@ -456,6 +545,7 @@ int il__journal_load(const char *path, const char *scratch_dir, il__journal *out
 
 void il__journal_free(il__journal *journal)
 {
+    free(journal->extra);
     json_decref(journal->plan);
     json_decref(journal->ran);
     il_vector_free(&journal->calls);

@@ -44,6 +44,8 @@ typedef struct il__journal {
     json_t *ran;    /* backend name → what its worker said of itself: isa, threads; may be NULL */
     int64_t n_calls, blocks, warmups, repetitions;
     il_vector calls; /* il__call, by call_idx */
+    uint8_t *extra;  /* [cell · blocks + block]: blocks beyond the least of a run with a target */
+    int64_t blocks_least; /* all blocks without one */
     const char *scratch_dir;
     size_t cap_closures, cap_aas, cap_sentinels, cap_ceilings;
     const char *last_texts[6]; /* of the previous line, shared when equal */
@@ -52,5 +54,7 @@ typedef struct il__journal {
 int il__journal_load(const char *path, const char *scratch_dir, il__journal *out,
                      il_run_facts *facts, il_error *err);
 void il__journal_free(il__journal *journal);
+/* Whether the calls of this cell and block are planned. */
+bool il__journal_has(const il__journal *journal, int64_t cell, int64_t block);
 
 #endif

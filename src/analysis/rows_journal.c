@@ -303,7 +303,7 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
 {
     const il__call *calls = j->calls.data;
     const json_t *cells = json_object_get(j->plan, "cells");
-    int64_t per_cell = j->blocks * (j->warmups + j->repetitions);
+    int64_t per_block = j->warmups + j->repetitions, per_cell = j->blocks * per_block;
     const il__call blank = blank_call();
     il_metric_row row;
     plan_cell p = {0};
@@ -318,6 +318,9 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
             p.scenario =
                 named(j->plan, "scenarios", json_string_value(json_object_get(p.cell, "scenario")));
             fill_cell(&row, &p);
+        }
+        if (!calls[i].seen && !il__journal_has(j, i / per_cell, i % per_cell / per_block)) {
+            continue; /* a number that no call has been given */
         }
         il__call call = calls[i].seen ? calls[i] : absent_call(j, i, p.cell, blank);
         row.v[IL_C_call_idx].num = (double)i;

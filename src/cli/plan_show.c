@@ -41,7 +41,7 @@ static void cell_row(il_table *t, const il_plan *p, uint32_t i)
     il_table_scaled(t, m->has_shape ? (double)m->counts.total : (double)NAN, 1e-6, 3);
     il_table_scaled(t, bytes && runs ? (double)bytes : (double)NAN, 1e-6, 0);
     il_table_real(t, runs ? c->estimate_ms / 1000 : (double)NAN, 2);
-    il_table_int(t, (int64_t)p->blocks * il_plan_calls_per_block(p));
+    il_table_int(t, (int64_t)p->sampling.least * il_plan_calls_per_block(p));
     il_table_text(t, runs ? NULL : il_code_name(c->skip.code));
 }
 
@@ -96,6 +96,36 @@ static void print_skips(const il_plan *p)
     il_buf_free(&text);
 }
 
+void il_plan_blocks_text(const il_plan *p, char *out, size_t out_bytes)
+{
+    if (p->sampling.adaptive) {
+        (void)snprintf(out, out_bytes, "%u to %u blocks", p->sampling.least, p->blocks);
+    } else {
+        (void)snprintf(out, out_bytes, "%u block%s", p->blocks, p->blocks == 1 ? "" : "s");
+    }
+}
+
+static void print_time(const il_plan *p)
+{
+    char time[32], most[32];
+    double block_s = il_plan_block_estimate_s(p), most_s = block_s * p->blocks;
+    const il_param_set *schedule = &p->study->schedule;
+    il_progress_time(block_s * p->sampling.least, time, sizeof time);
+    if (!p->sampling.adaptive) {
+        (void)printf("time: about %s, a guess for two cores at 20 GB/s and 80 GFLOP/s\n", time);
+        return;
+    }
+    if (il_param_has(schedule, IL_P_TIME_BUDGET_S)) {
+        most_s = fmin(most_s, il_param_f64(schedule, IL_P_TIME_BUDGET_S));
+    }
+    il_progress_time(most_s, most, sizeof most);
+    (void)printf("time: from about %s to %s, by when the %s are within %g%s; a guess for two cores "
+                 "at 20 GB/s and 80 GFLOP/s\n",
+                 time, most, p->sampling.question,
+                 p->sampling.target * (strcmp(p->sampling.question, "cells") == 0 ? 100 : 1),
+                 strcmp(p->sampling.question, "cells") == 0 ? " %" : "");
+}
+
 static void print_totals(const il_plan *p)
 {
     uint32_t skipped = 0;
@@ -110,13 +140,13 @@ static void print_totals(const il_plan *p)
     for (size_t i = 0; i < p->study->n_models; i++) {
         to_make += p->study->models[i].to_make;
     }
-    char time[32];
-    il_progress_time(il_plan_estimate_s(p), time, sizeof time);
-    (void)printf("\n%u cells, %u skipped; %u block%s of %u warm-up and %u measured calls: %llu "
-                 "calls, %llu rows\n",
-                 p->n_cells, skipped, p->blocks, p->blocks == 1 ? "" : "s", p->warmups,
-                 p->repetitions, (unsigned long long)p->n_calls,
-                 (unsigned long long)(3 * p->n_calls));
+    char blocks[48];
+    uint64_t calls = il_plan_planned_calls(p);
+    il_plan_blocks_text(p, blocks, sizeof blocks);
+    (void)printf("\n%u cells, %u skipped; %s of %u warm-up and %u measured calls: %llu "
+                 "calls, %llu rows%s\n",
+                 p->n_cells, skipped, blocks, p->warmups, p->repetitions, (unsigned long long)calls,
+                 (unsigned long long)(3 * calls), p->sampling.adaptive ? " at least" : "");
     il_machine machine;
     if (il_machine_probe(&machine, NULL) == IL_OK) {
         (void)printf("memory: %.0f MB for the largest worker, %.0f MB available\n",
@@ -126,7 +156,7 @@ static void print_totals(const il_plan *p)
         (void)printf("%llu models are made from the seed when the run begins, below %s\n",
                      (unsigned long long)to_make, p->study->cache);
     }
-    (void)printf("time: about %s, a guess for two cores at 20 GB/s and 80 GFLOP/s\n", time);
+    print_time(p);
 }
 
 int il_plan_show(const il_plan *p, bool json)
@@ -139,9 +169,9 @@ int il_plan_show(const il_plan *p, bool json)
     int rc = IL_OK;
     if (json) {
         json_t *plan = il_plan_json(p, "plan");
-        json_t *out =
-            json_pack("{s:o,s:o?,s:f,s:I}", "cells", il_table_json(&t), "plan", plan, "estimate_s",
-                      il_plan_estimate_s(p), "records_expected", (json_int_t)(3 * p->n_calls));
+        json_t *out = json_pack("{s:o,s:o?,s:f,s:I}", "cells", il_table_json(&t), "plan", plan,
+                                "estimate_s", il_plan_estimate_s(p), "records_expected",
+                                (json_int_t)(3 * il_plan_planned_calls(p)));
         char *text = out ? il_json_dump_pretty(out) : NULL;
         rc = text ? IL_OK : IL_E_NOMEM;
         (void)printf("%s\n", text ? text : "");

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/progress.h"
+#include "cli/study_sampler.h"
 #include "model/make.h"
 #include "os/clock.h"
 #include "os/machine.h"
@@ -119,9 +120,11 @@ static void say_plan(const il_plan *plan)
     if (skipped) {
         (void)snprintf(more, sizeof more, ", %u of them skipped", skipped);
     }
-    il_log(IL_LOG_INFO, "%s: %u cells%s, %u block%s, %llu calls, guessed at %s",
-           plan->study->run_name, plan->n_cells, more, plan->blocks, plan->blocks == 1 ? "" : "s",
-           (unsigned long long)plan->n_calls, time);
+    char blocks[48];
+    il_plan_blocks_text(plan, blocks, sizeof blocks);
+    il_log(IL_LOG_INFO, "%s: %u cells%s, %s, %llu calls%s, guessed at %s", plan->study->run_name,
+           plan->n_cells, more, blocks, (unsigned long long)il_plan_planned_calls(plan),
+           plan->sampling.adaptive ? " at least" : "", time);
     il_buf text;
     il_buf_init(&text, 16 << 20);
     for (uint32_t i = 0; i < plan->n_cells; i++) {
@@ -135,13 +138,19 @@ static void say_plan(const il_plan *plan)
 
 /* --- the run ---------------------------------------------------------------------------------- */
 
-static int drive(const il_plan *plan, il_study_run *run, il_error *err)
+static int drive(il_plan *plan, il_study_run *run, il_error *err)
 {
     il_arena arena = {0};
     il_progress progress;
+    il_sampler *sampler;
     char **argv = NULL;
     int argc = 0;
     (void)il_study_argv(&arena, &argc, &argv);
+    int rc = il_study_sampler(plan, &arena, &sampler, err);
+    if (rc != IL_OK) {
+        il_arena_free(&arena);
+        return rc;
+    }
     il_progress_init(&progress, run->quiet);
     il_driver_options options = {.dir = run->dir,
                                  .resume = run->resume,
@@ -149,11 +158,15 @@ static int drive(const il_plan *plan, il_study_run *run, il_error *err)
                                  .argv = argv,
                                  .stop = &il_stop_requested,
                                  .worker_pid = &il_stop_worker_pid,
+                                 .sampler = sampler,
                                  .say = il_progress_say,
                                  .progress = il_progress_show,
                                  .user = &progress};
-    int rc = il_driver_run(plan, &options, &run->result, err);
+    rc = il_driver_run(plan, &options, &run->result, err);
     il_progress_end(&progress);
+    if (sampler) {
+        sampler->ops->close(sampler);
+    }
     il_arena_free(&arena);
     return rc;
 }

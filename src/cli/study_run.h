@@ -37,6 +37,9 @@ int il_study_argv(il_arena *arena, int *argc, char ***argv);
  * group, appends "N cells (backend: models): what; hint" and returns true. */
 bool il_plan_skip_group(const il_plan *plan, uint32_t i, il_buf *to);
 
+/* "10 blocks", or "8 to 40 blocks" with a target. */
+void il_plan_blocks_text(const il_plan *plan, char *out, size_t out_bytes);
+
 /* Prints the plan: cells, skipped ones with reasons, memory, time. */
 int il_plan_show(const il_plan *plan, bool json);
 

@@ -61,7 +61,9 @@ P(ON, "on", 0, TEXT_LIST, IL_SCOPE_MODEL, 0, 0, NULL, NULL, "B,…", "names of t
 /* ---- schedule ---- */
 P(BLOCKS, "blocks", 0, I64, IL_SCOPE_SCHEDULE | IL_SCOPE_RUN | IL_SCOPE_SWEEP, 1, 100000, NULL, "1", "N", "passes over all cells by fresh processes")
 P(TIME_BUDGET_S, "time_budget_s", 0, F64, IL_SCOPE_SCHEDULE, 1, 31536000, NULL, NULL, "S", "cells not begun by then are not_run rows, seconds")
-P(TARGET_CI, "target_ci", 0, F64, IL_SCOPE_SCHEDULE, 0.0001, 1, NULL, NULL, "F", "relative half-width wanted")
+P(TARGET_CI, "target_ci", 0, F64, IL_SCOPE_SCHEDULE, 0.0001, 1, NULL, NULL, "F", "half-width wanted: blocks are added until it is reached, blocks at most")
+P(BLOCKS_LEAST, "blocks_least", 0, I64, IL_SCOPE_SCHEDULE, 2, 100000, NULL, "8", "N", "with target_ci: blocks every cell gets before any is given more")
+P(QUESTION, "question", 0, CHOICE, IL_SCOPE_SCHEDULE, 0, 0, "cells|laws", "cells", "Q", "with target_ci: whose intervals: cells' medians, or the laws' exponents")
 P(AA, "aa", 0, FLAG, IL_SCOPE_SCHEDULE, 0, 0, NULL, NULL, NULL, "A/A arms in every block (default: with two blocks or more)")
 P(SENTINEL, "sentinel", 0, FLAG, IL_SCOPE_SCHEDULE, 0, 0, NULL, NULL, NULL, "sentinel and ceilings in every block (default: with two blocks or more)")
 P(CLOSURE, "closure", 0, FLAG, IL_SCOPE_SCHEDULE, 0, 0, NULL, NULL, NULL, "one unsplit call per cell and block (default: with two blocks or more)")

@@ -42,7 +42,7 @@ static double block_share(const il__driver *d, double in_block_s, double *block_
         *block_s = (double)(d->block_ns - d->measuring_ns) * 1e-9 / d->blocks_run;
         return fmin(in_block_s / *block_s, 0.99);
     }
-    double expected_ms = d->work_ms / d->plan->blocks;
+    double expected_ms = d->work_ms / d->plan->sampling.rounds;
     double share = expected_ms > 0 ? fmin(d->done_ms / expected_ms, 0.99) : 0;
     *block_s = share > 0.05 ? in_block_s / share : (double)NAN;
     return share;
@@ -57,10 +57,11 @@ void il__driver_tick(il__driver *d, uint32_t block, const char *what, double don
     int64_t now_ns = il_clock_ns();
     double in_block_s = (double)(now_ns - d->block_ns) * 1e-9, block_s;
     double share = block_share(d, in_block_s, &block_s);
-    il_driver_progress p = {.block = block + 1, .blocks = d->plan->blocks, .what = what};
-    p.done = (block + share) / d->plan->blocks;
+    uint32_t blocks = d->plan->sampling.rounds;
+    il_driver_progress p = {.block = block + 1, .blocks = blocks, .what = what};
+    p.done = (block + share) / blocks;
     p.elapsed_s = (double)(now_ns - d->measuring_ns) * 1e-9;
-    p.left_s = block_s * (d->plan->blocks - block - share);
+    p.left_s = block_s * (blocks - block - share);
     d->options->progress(&p, d->options->user);
 }
 
@@ -73,7 +74,10 @@ static int run_item(il__driver *d, uint32_t block, uint32_t item, il_error *err)
     if (item < n_groups) {
         return il__driver_group(d, item, block, err);
     }
-    return il__driver_arm(d, block, (item - n_groups) / 2, (item - n_groups) % 2, err);
+    uint32_t pair = (item - n_groups) / 2;
+    return il_plan_has(d->plan, d->pair_cell[pair], block)
+               ? il__driver_arm(d, block, pair, (item - n_groups) % 2, err)
+               : IL_OK;
 }
 
 static int run_items(il__driver *d, uint32_t block, const char *purpose, uint32_t first, uint32_t n,
@@ -117,19 +121,22 @@ static bool block_complete(const il__driver *d, uint32_t block)
 {
     const il_plan *p = d->plan;
     for (uint32_t c = 0; c < p->n_cells; c++) {
+        if (p->cells[c].skip.code != IL_OK || !il_plan_has(p, c, block)) {
+            continue;
+        }
         for (uint32_t i = 0; i < il_plan_calls_per_block(p); i++) {
-            if (p->cells[c].skip.code == IL_OK && il_history_pending(&d->history, c, block, i)) {
+            if (il_history_pending(&d->history, c, block, i)) {
                 return false;
             }
         }
-        if (p->closure && p->cells[c].skip.code == IL_OK &&
-            (p->ops[p->cells[c].backend]->caps & IL_CAP_UNSPLIT) &&
+        if (p->closure && (p->ops[p->cells[c].backend]->caps & IL_CAP_UNSPLIT) &&
             !d->history.closures[(size_t)c * p->blocks + block]) {
             return false;
         }
     }
     for (uint32_t i = 0; p->aa && i < 2 * d->n_pairs; i++) {
-        if (!d->history.arms[(size_t)block * d->history.n_pairs * 2 + i]) {
+        if (il_plan_has(p, d->pair_cell[i / 2], block) &&
+            !d->history.arms[(size_t)block * d->history.n_pairs * 2 + i]) {
             return false;
         }
     }
@@ -142,7 +149,14 @@ static int run_blocks(il__driver *d, il_error *err)
     if (d->plan->aa && d->options->resume) {
         rc = il__driver_pick_pairs(d, err);
     }
-    for (uint32_t b = 0; rc == IL_OK && b < d->plan->blocks && !il__driver_stopping(d); b++) {
+    for (uint32_t b = 0; rc == IL_OK && !il__driver_stopping(d); b++) {
+        bool more = b < d->plan->sampling.rounds;
+        if (!more) {
+            rc = il__driver_extend(d, b, &more, err);
+        }
+        if (rc != IL_OK || !more) {
+            break;
+        }
         /* The first block also chooses the A/A cells, which is quick when all else is done. */
         if (b == 0 || !block_complete(d, b)) {
             d->block_ns = il_clock_ns();
@@ -151,6 +165,12 @@ static int run_blocks(il__driver *d, il_error *err)
         }
     }
     il__driver_unload(d);
+    if (rc == IL_OK && d->result->out_of_time && d->plan->sampling.adaptive) {
+        (void)snprintf(d->plan->sampling.stop, sizeof d->plan->sampling.stop, "budget");
+        d->result->stop = IL_SAMPLER_BUDGET;
+        rc = il__driver_write_plan(d, err);
+    }
+    d->result->blocks = d->plan->sampling.rounds;
     return rc;
 }
 
@@ -159,7 +179,8 @@ static int run_blocks(il__driver *d, il_error *err)
 /* Journal bytes of the whole plan: a stamp takes some 20 bytes, a line some 1.2 kB besides. */
 static uint64_t journal_bytes(const il_plan *p)
 {
-    double lines = (double)p->n_calls + (double)p->n_cells * p->blocks + 20.0 * p->blocks;
+    uint32_t blocks = p->sampling.rounds;
+    double lines = (double)il_plan_planned_calls(p) + (double)p->n_cells * blocks + 20.0 * blocks;
     double gen = il_study_gen_tokens(p->study);
     return (uint64_t)(lines * (1200.0 + 20.0 * gen)) + (4u << 20);
 }
@@ -184,7 +205,7 @@ static int storage(il__driver *d, il_error *err)
     if (!d->stamps || !d->ids || !d->order || !d->cells || !d->pair_cell || !d->runtimes) {
         return il_fail(err, IL_E_NOMEM, "out of memory");
     }
-    return il_history_init(&d->history, p, n_pairs, err);
+    return il_history_init(&d->history, d->plan, n_pairs, err);
 }
 
 static void new_run_id(il__driver *d)
@@ -199,31 +220,13 @@ static void new_run_id(il__driver *d)
                    d->plan->study_sha256, (unsigned)(il_clock_ns() >> 10) & 0xffffu);
 }
 
-/* The plan line: at the beginning, and again when what is there now differs. */
-static int write_plan(il__driver *d, il_error *err)
-{
-    json_t *body = il_plan_json(d->plan, d->history.run_id);
-    const json_t *last = d->history.plan_line;
-    bool same = body && last;
-    const char *key;
-    json_t *value;
-    json_object_foreach(body, key, value)
-    {
-        same = same && json_equal(value, json_object_get(last, key));
-    }
-    if (same) {
-        json_decref(body);
-        return IL_OK;
-    }
-    return il_journal_write(d->journal, "plan", body, err);
-}
-
 static int write_skips(il__driver *d, il_error *err)
 {
     const il_plan *p = d->plan;
     int rc = IL_OK;
     for (uint32_t c = 0; rc == IL_OK && c < p->n_cells; c++) {
-        uint32_t n = p->cells[c].skip.code != IL_OK ? p->blocks * il_plan_calls_per_block(p) : 0;
+        uint32_t blocks = p->cells[c].skip.code != IL_OK ? p->sampling.rounds : 0;
+        uint32_t n = blocks * il_plan_calls_per_block(p);
         for (uint32_t k = 0; rc == IL_OK && k < n; k++) {
             il__slot slot = {c, k / il_plan_calls_per_block(p), k % il_plan_calls_per_block(p)};
             if (il_history_pending(&d->history, c, slot.block, slot.i)) {
@@ -234,13 +237,19 @@ static int write_skips(il__driver *d, il_error *err)
     return rc;
 }
 
+static void observe_again(void *user, uint32_t cell, uint32_t block, uint32_t rep,
+                          double prefill_ms, double decode_ms)
+{
+    il__driver_observe(user, cell, block, rep, prefill_ms, decode_ms);
+}
+
 static int open_journal(il__driver *d, il_error *err)
 {
     if (!d->options->resume) {
         new_run_id(d);
         return il_journal_create(d->dir.journal, &d->journal, err);
     }
-    int rc = il_history_read(&d->history, d->dir.journal, err);
+    int rc = il_history_read(&d->history, d->dir.journal, observe_again, d, err);
     if (rc != IL_OK) {
         return rc;
     }
@@ -289,12 +298,12 @@ static int prepare_run(il__driver *d, il_error *err)
     }
     rc = rc == IL_OK ? il_machine_probe(&d->machine, err) : rc;
     rc = rc == IL_OK ? open_journal(d, err) : rc;
-    rc = rc == IL_OK ? write_plan(d, err) : rc;
+    rc = rc == IL_OK ? il__driver_write_plan(d, err) : rc;
     rc = rc == IL_OK ? il__manifest_write(d, false, err) : rc;
     return rc == IL_OK ? write_skips(d, err) : rc;
 }
 
-int il_driver_run(const il_plan *plan, const il_driver_options *options, il_driver_result *out,
+int il_driver_run(il_plan *plan, const il_driver_options *options, il_driver_result *out,
                   il_error *err)
 {
     il__driver d = {.plan = plan,
@@ -307,6 +316,9 @@ int il_driver_run(const il_plan *plan, const il_driver_options *options, il_driv
                     .work_ms = il_plan_estimate_s(plan) * 1000,
                     .result = out};
     *out = (il_driver_result){0};
+    if (plan->sampling.adaptive && !options->sampler) {
+        return il_fail(err, IL_E_INTERNAL, "a plan with a target needs a sampler");
+    }
     if (il_param_has(&plan->study->schedule, IL_P_TIME_BUDGET_S)) {
         d.budget_s = il_param_f64(&plan->study->schedule, IL_P_TIME_BUDGET_S);
     }

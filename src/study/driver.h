@@ -12,6 +12,7 @@
 
 #include "study/plan.h"
 #include "study/rundir.h"
+#include "study/sampler.h"
 
 #include <signal.h>
 
@@ -29,6 +30,7 @@ typedef struct il_driver_options {
     char *const *argv;
     const volatile sig_atomic_t *stop; /* non-zero: finish the call, leave a valid run */
     volatile sig_atomic_t *worker_pid; /* kept up to date for a signal handler; may be NULL */
+    il_sampler *sampler;               /* needed by a plan with a target; not owned */
     void (*say)(const char *text, void *user); /* one line for people */
     void (*progress)(const il_driver_progress *progress, void *user);
     void *user;
@@ -37,13 +39,16 @@ typedef struct il_driver_options {
 typedef struct il_driver_result {
     uint64_t ok, error, skipped, flagged, not_run; /* planned calls */
     bool interrupted, out_of_time;
+    il_sampler_reason stop; /* of a plan with a target, MORE = not decided */
+    uint32_t blocks;        /* planned, at the end */
     double elapsed_s;
 } il_driver_result;
 
 /* Runs what is missing. IL_OK also when calls failed or the run was interrupted: the result tells.
  * Failures are those of the run itself: directory, disk (IL_E_NO_SPACE: the journal stays valid),
- * a journal of another study (IL_E_USAGE) or a damaged one. */
-int il_driver_run(const il_plan *plan, const il_driver_options *options, il_driver_result *out,
+ * a journal of another study (IL_E_USAGE) or a damaged one. The plan grows where it has a target.
+ */
+int il_driver_run(il_plan *plan, const il_driver_options *options, il_driver_result *out,
                   il_error *err);
 
 #endif

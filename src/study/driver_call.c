@@ -239,6 +239,11 @@ static int write_call(il__driver *d, const il__slot *slot, const il_call_request
             .first_e2e_ms[(size_t)slot->cell * d->plan->repetitions + slot->i - d->plan->warmups] =
             (double)(r->t_end_ns - r->t0_ns) * 1e-6;
     }
+    if (!flagged && slot->i >= d->plan->warmups && r->n_steps > 0) {
+        il__driver_observe(d, slot->cell, slot->block, slot->i - d->plan->warmups,
+                           (double)(r->t_first_ns - r->t0_ns) * 1e-6,
+                           (double)(r->t_step_ns[r->n_steps - 1] - r->t_first_ns) * 1e-6);
+    }
     return il_journal_write(d->journal, "call", line, err);
 }
 
@@ -257,7 +262,8 @@ static bool any_pending(const il__driver *d, uint32_t cell, uint32_t block, uint
 static bool closure_pending(const il__driver *d, uint32_t cell, uint32_t block)
 {
     const il_cell *c = &d->plan->cells[cell];
-    return d->plan->closure && (ops_of(d, c->backend)->caps & IL_CAP_UNSPLIT) &&
+    return d->plan->closure && il_plan_has(d->plan, cell, block) &&
+           (ops_of(d, c->backend)->caps & IL_CAP_UNSPLIT) &&
            !d->history.closures[(size_t)cell * d->plan->blocks + block];
 }
 

@@ -190,7 +190,7 @@ double il__driver_pilot_percent(il__driver *d)
 {
     double gemm[PILOT_SAMPLES], read[PILOT_SAMPLES];
     /* One block leaves no difference of blocks, so no interval that an effect could exceed. */
-    if (!d->plan->sentinel || d->plan->blocks < 2 || open_sentinel(d, NULL) != IL_OK) {
+    if (!d->plan->sentinel || d->plan->sampling.rounds < 2 || open_sentinel(d, NULL) != IL_OK) {
         return (double)NAN;
     }
     for (uint32_t i = 0; i < PILOT_SAMPLES; i++) {
@@ -201,6 +201,7 @@ double il__driver_pilot_percent(il__driver *d)
         read[i] = d->sentinel.read_ms;
     }
     double spread = fmax(log_spread(gemm, PILOT_SAMPLES), log_spread(read, PILOT_SAMPLES));
-    double half = student_975(d->plan->blocks - 1.0) * spread * sqrt(2.0 / d->plan->blocks);
+    double blocks = d->plan->sampling.rounds;
+    double half = student_975(blocks - 1) * spread * sqrt(2 / blocks);
     return 100.0 * (exp(2 * half) - 1);
 }

@@ -20,7 +20,7 @@ typedef struct il__slot {
 } il__slot;
 
 typedef struct il__driver {
-    const il_plan *plan;
+    il_plan *plan;
     const il_driver_options *options;
     il_arena arena;
     il_rundir dir;
@@ -61,6 +61,15 @@ void il__driver_say(const il__driver *d, const char *fmt, ...) IL_PRINTF(2, 3);
 /* Moves the other side of each pair of groups behind the side that comes first. order holds groups
  * and arms in random order. */
 void il__driver_pair_up(const il_plan *plan, uint32_t *order, uint32_t n);
+
+/* driver_sampling.c */
+/* Tells the sampler of a measured call; does nothing without one. */
+void il__driver_observe(il__driver *d, uint32_t cell, uint32_t block, uint32_t rep,
+                        double prefill_ms, double decode_ms);
+/* After `block` blocks: plans and journals another one, or why there is none. *more says which. */
+int il__driver_extend(il__driver *d, uint32_t block, bool *more, il_error *err);
+/* The plan line, when it differs from the last one. */
+int il__driver_write_plan(il__driver *d, il_error *err);
 
 /* driver_call.c */
 int il__driver_load(il__driver *d, uint32_t group, uint32_t block, il_error *load_error,

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int il_history_init(il_history *h, const il_plan *p, uint32_t n_pairs, il_error *err)
+int il_history_init(il_history *h, il_plan *p, uint32_t n_pairs, il_error *err)
 {
     *h = (il_history){.plan = p, .n_pairs = n_pairs};
     if (p->n_calls > 200000000) {
@@ -54,6 +54,39 @@ static bool get_below(const json_t *line, const char *key, uint64_t limit, uint6
     return true;
 }
 
+/* The blocks that an earlier process added, and what it last decided. */
+static void take_sampling(il_plan *p, const json_t *sampling)
+{
+    il_plan_sampling *s = &p->sampling;
+    const json_t *list = json_object_get(sampling, "extensions");
+    const char *stop = json_string_value(json_object_get(sampling, "stop"));
+    const char *widest = json_string_value(json_object_get(sampling, "widest"));
+    const json_t *width = json_object_get(sampling, "half_width");
+    size_t i, k;
+    const json_t *extension, *cell;
+    if (!s->adaptive) {
+        return;
+    }
+    json_array_foreach(list, i, extension)
+    {
+        uint64_t block, number;
+        if (!get_below(extension, "block", p->blocks, &block) || block < s->least) {
+            continue;
+        }
+        s->rounds = block + 1 > s->rounds ? (uint32_t)block + 1 : s->rounds;
+        json_array_foreach(json_object_get(extension, "cells"), k, cell)
+        {
+            number = (uint64_t)json_integer_value(cell);
+            if (number < p->n_cells) {
+                s->extra[(size_t)block * p->n_groups + p->cells[number].group] = true;
+            }
+        }
+    }
+    (void)snprintf(s->stop, sizeof s->stop, "%s", stop ? stop : "");
+    (void)snprintf(s->widest, sizeof s->widest, "%s", widest ? widest : "");
+    s->half_width = json_is_number(width) ? json_number_value(width) : (double)NAN;
+}
+
 static int take_plan(il_history *h, json_t *line, il_error *err)
 {
     const char *sha = json_string_value(json_object_get(line, "study_sha256"));
@@ -67,12 +100,13 @@ static int take_plan(il_history *h, json_t *line, il_error *err)
     (void)snprintf(h->run_id, sizeof h->run_id, "%s", id ? id : "");
     json_decref(h->plan_line);
     h->plan_line = json_incref(line);
+    take_sampling(h->plan, json_object_get(line, "sampling"));
     return IL_OK;
 }
 
-static double stamp(const json_t *line, const char *key)
+static json_int_t stamp(const json_t *line, const char *key)
 {
-    return (double)json_integer_value(json_object_get(line, key));
+    return json_integer_value(json_object_get(line, key));
 }
 
 static void take_call(il_history *h, const json_t *line, bool failure)
@@ -91,14 +125,21 @@ static void take_call(il_history *h, const json_t *line, bool failure)
     }
     h->calls[idx] = state;
     uint32_t per_block = il_plan_calls_per_block(p);
-    uint64_t in_cell = idx % ((uint64_t)per_block * p->blocks);
-    size_t n_steps = json_array_size(json_object_get(line, "t_step_ns"));
-    if (state == IL_CALL_OK && in_cell < per_block && in_cell >= p->warmups && n_steps > 0) {
-        uint64_t cell = idx / ((uint64_t)per_block * p->blocks);
-        const json_t *steps = json_object_get(line, "t_step_ns");
-        double end = (double)json_integer_value(json_array_get(steps, n_steps - 1));
-        h->first_e2e_ms[cell * p->repetitions + in_cell - p->warmups] =
-            (end - stamp(line, "t0_ns")) * 1e-6;
+    uint32_t cell = (uint32_t)(idx / ((uint64_t)per_block * p->blocks));
+    uint32_t block = (uint32_t)(idx / per_block % p->blocks), i = (uint32_t)(idx % per_block);
+    const json_t *steps = json_object_get(line, "t_step_ns");
+    size_t n_steps = json_array_size(steps);
+    if (state != IL_CALL_OK || i < p->warmups || n_steps == 0) {
+        return;
+    }
+    json_int_t t0 = stamp(line, "t0_ns"), first = stamp(line, "t_first_ns");
+    json_int_t end = json_integer_value(json_array_get(steps, n_steps - 1));
+    if (block == 0) {
+        h->first_e2e_ms[(size_t)cell * p->repetitions + i - p->warmups] = (double)(end - t0) * 1e-6;
+    }
+    if (h->observer) {
+        h->observer(h->user, cell, block, i - p->warmups, (double)(first - t0) * 1e-6,
+                    (double)(end - first) * 1e-6);
     }
 }
 
@@ -147,8 +188,11 @@ static int take_line(json_t *line, uint64_t number, void *user, il_error *err)
     return IL_OK;
 }
 
-int il_history_read(il_history *h, const char *journal, il_error *err)
+int il_history_read(il_history *h, const char *journal, il_history_observer observer, void *user,
+                    il_error *err)
 {
+    h->observer = observer;
+    h->user = user;
     int rc = il_journal_read(journal, take_line, h, &h->info, err);
     if (rc != IL_OK) {
         il_error_where(err, "%s", journal);
@@ -159,13 +203,21 @@ int il_history_read(il_history *h, const char *journal, il_error *err)
 void il_history_count(const il_history *h, uint64_t counts[IL_CALL_ERROR + 1])
 {
     memset(counts, 0, (IL_CALL_ERROR + 1) * sizeof counts[0]);
-    for (uint64_t i = 0; i < h->plan->n_calls; i++) {
-        counts[h->calls[i]]++;
+    const il_plan *p = h->plan;
+    for (uint32_t c = 0; c < p->n_cells; c++) {
+        for (uint32_t b = 0; b < p->sampling.rounds; b++) {
+            for (uint32_t i = 0; il_plan_has(p, c, b) && i < il_plan_calls_per_block(p); i++) {
+                counts[h->calls[il_plan_call_idx(p, c, b, i)]]++;
+            }
+        }
     }
 }
 
 bool il_history_pending(const il_history *h, uint32_t cell, uint32_t block, uint32_t i)
 {
+    if (!il_plan_has(h->plan, cell, block)) {
+        return false;
+    }
     uint8_t state = h->calls[il_plan_call_idx(h->plan, cell, block, i)];
     bool runs_now = h->plan->cells[cell].skip.code == IL_OK;
     return state == IL_CALL_MISSING || state == IL_CALL_ERROR ||

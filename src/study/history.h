@@ -17,8 +17,12 @@ typedef enum il_call_state {
     IL_CALL_ERROR, /* repeated by a resume */
 } il_call_state;
 
+/* Told of every measured call of the journal that is ok. */
+typedef void (*il_history_observer)(void *user, uint32_t cell, uint32_t block, uint32_t rep,
+                                    double prefill_ms, double decode_ms);
+
 typedef struct il_history {
-    const il_plan *plan;
+    il_plan *plan;
     il_arena arena;
     uint8_t *calls;             /* [n_calls] il_call_state */
     bool *closures;             /* [cell · blocks + block] */
@@ -27,16 +31,20 @@ typedef struct il_history {
     double *first_e2e_ms;   /* [cell · repetitions + rep] of block 0, NaN where there is none */
     uint32_t *pair_cell;    /* [n_pairs] as journalled, UINT32_MAX where not */
     uint32_t n_pairs;       /* the most a block can have */
-    json_t *plan_line;      /* the last one, NULL in a new run */
+    json_t *plan_line;      /* as written or read last, NULL in a new run */
     double started_at_unix; /* of the run: when it was begun, or of its first line on a resume */
     char run_id[64];
     il_journal_info info;
+    il_history_observer observer;
+    void *user;
 } il_history;
 
 /* Empty, for a new run. */
-int il_history_init(il_history *h, const il_plan *plan, uint32_t n_pairs, il_error *err);
-/* Reads the journal. IL_E_USAGE when it is of another study. */
-int il_history_read(il_history *h, const char *journal, il_error *err);
+int il_history_init(il_history *h, il_plan *plan, uint32_t n_pairs, il_error *err);
+/* Reads the journal and gives the plan the blocks it was extended by. observer may be NULL.
+ * IL_E_USAGE when it is of another study. */
+int il_history_read(il_history *h, const char *journal, il_history_observer observer, void *user,
+                    il_error *err);
 void il_history_free(il_history *h);
 /* Counts of planned calls by their state. */
 void il_history_count(const il_history *h, uint64_t counts[IL_CALL_ERROR + 1]);

@@ -179,8 +179,8 @@ static int set_run_keys(const il__driver *d, json_t *m, bool finished)
         d->history.started_at_unix, "finished_at_unix",
         finished ? json_real(il_clock_unix_s()) : json_null(), "seed",
         (json_int_t)il_param_i64(&s->top, IL_P_SEED), "repetitions", (json_int_t)p->repetitions,
-        "warmup_repetitions", (json_int_t)p->warmups, "blocks", (json_int_t)p->blocks, "gen_tokens",
-        (json_int_t)il_study_gen_tokens(s));
+        "warmup_repetitions", (json_int_t)p->warmups, "blocks", (json_int_t)p->sampling.rounds,
+        "gen_tokens", (json_int_t)il_study_gen_tokens(s));
     int failed = !keys || json_object_update(m, keys) != 0;
     json_decref(keys);
     return failed;
@@ -196,12 +196,15 @@ int il__manifest_write(const il__driver *d, bool finished, il_error *err)
                : json_pack("{s:o,s:o,s:I,s:[s,s,s],s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:O,s:b}",
                            "resolved", resolved_json(d), "study", il_study_json(p->study),
                            "task_count", (json_int_t)p->n_cells, "modes", "prefill", "kv_decode",
-                           "e2e_kv", "records_expected", (json_int_t)(3 * p->n_calls), "results",
-                           finished ? results_json(d->result) : json_null(), "measured_params",
-                           measured_params_json(p->study), "machine", il_machine_json(&d->machine),
-                           "clock", clock_json(), "ceilings", ceilings_json(d, finished), "gates",
-                           il_gates_json(&il_gates_default), "runtimes", d->runtimes, "interrupted",
-                           d->result->interrupted);
+                           "e2e_kv", "records_expected", (json_int_t)(3 * il_plan_planned_calls(p)),
+                           "results", finished ? results_json(d->result) : json_null(),
+                           "measured_params", measured_params_json(p->study), "machine",
+                           il_machine_json(&d->machine), "clock", clock_json(), "ceilings",
+                           ceilings_json(d, finished), "gates", il_gates_json(&il_gates_default),
+                           "runtimes", d->runtimes, "interrupted", d->result->interrupted);
+    if (rest && p->sampling.adaptive) {
+        (void)json_object_set_new(rest, "sampling", il_plan_sampling_json(p));
+    }
     char *text = rest && json_object_update(m, rest) == 0 ? il_json_dump_pretty(m) : NULL;
     json_decref(rest);
     json_decref(m);

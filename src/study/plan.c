@@ -197,7 +197,7 @@ double il_plan_load_estimate_ms(const il_plan *p, uint32_t group)
     return 0.0;
 }
 
-double il_plan_estimate_s(const il_plan *p)
+double il_plan_block_estimate_s(const il_plan *p)
 {
     double per_block_ms = p->sentinel ? IL_PLAN_BLOCK_OVERHEAD_MS : 0;
     for (uint32_t g = 0; g < p->n_groups; g++) {
@@ -219,7 +219,12 @@ double il_plan_estimate_s(const il_plan *p)
         }
     }
     per_block_ms += p->aa && n_ok > 0 ? 6.0 * arms_ms / n_ok : 0;
-    return per_block_ms * p->blocks / 1000.0;
+    return per_block_ms / 1000.0;
+}
+
+double il_plan_estimate_s(const il_plan *p)
+{
+    return il_plan_block_estimate_s(p) * p->sampling.rounds;
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -233,6 +238,43 @@ uint64_t il_plan_call_idx(const il_plan *p, uint32_t cell, uint32_t block, uint3
 {
     uint64_t per_block = il_plan_calls_per_block(p);
     return cell * (uint64_t)p->blocks * per_block + block * per_block + i;
+}
+
+bool il_plan_has(const il_plan *p, uint32_t cell, uint32_t block)
+{
+    const il_plan_sampling *s = &p->sampling;
+    return block < s->least ||
+           (block < s->rounds && s->extra[(size_t)block * p->n_groups + p->cells[cell].group]);
+}
+
+uint64_t il_plan_planned_calls(const il_plan *p)
+{
+    uint64_t blocks = 0;
+    for (uint32_t c = 0; c < p->n_cells; c++) {
+        blocks += p->sampling.least;
+        for (uint32_t b = p->sampling.least; b < p->sampling.rounds; b++) {
+            blocks += il_plan_has(p, c, b);
+        }
+    }
+    return blocks * il_plan_calls_per_block(p);
+}
+
+/* Without a target every block is planned at once. */
+static int plan_blocks(il_plan *p, il_error *err)
+{
+    const il_param_set *schedule = &p->study->schedule;
+    il_plan_sampling *s = &p->sampling;
+    *s = (il_plan_sampling){.least = p->blocks, .rounds = p->blocks, .half_width = (double)NAN};
+    if (!il_param_has(schedule, IL_P_TARGET_CI)) {
+        return IL_OK;
+    }
+    uint32_t least = (uint32_t)il_param_i64(schedule, IL_P_BLOCKS_LEAST);
+    s->adaptive = true;
+    s->question = il_param_text(schedule, IL_P_QUESTION);
+    s->target = il_param_f64(schedule, IL_P_TARGET_CI);
+    s->least = s->rounds = least < p->blocks ? least : p->blocks;
+    s->extra = il_arena_array(&p->arena, (size_t)p->blocks * p->n_groups + 1, sizeof *s->extra);
+    return s->extra ? IL_OK : il_fail(err, IL_E_NOMEM, "out of memory");
 }
 
 static int add_cells(il_plan *p, uint32_t backend, uint32_t model, const il_error *opened)
@@ -311,6 +353,7 @@ int il_plan_make(il_study *s, il_backend_lookup lookup, il_plan *out, il_error *
                            "with the others; or name backends under on:");
     }
     p->n_calls = (uint64_t)p->n_cells * p->blocks * il_plan_calls_per_block(p);
+    rc = rc == IL_OK ? plan_blocks(p, err) : rc;
     return rc == IL_OK ? hash_definition(p, err) : rc;
 }
 

@@ -22,13 +22,29 @@ typedef struct il_cell {
 
 typedef const il_backend_ops *(*il_backend_lookup)(const char *kind);
 
+/* Which blocks are planned. With a target (docs/sampling.md) every cell gets `least` of them and
+ * the driver adds others, group by group; without one all are planned from the beginning. */
+typedef struct il_plan_sampling {
+    bool adaptive;
+    const char *question; /* "cells" or "laws" */
+    double target;
+    uint32_t least;
+    uint32_t rounds;   /* blocks planned so far for at least one group, ≥ least */
+    bool *extra;       /* [block · n_groups + group] of the blocks from least on */
+    char stop[24];     /* why no further block is planned, "" = not decided */
+    double half_width; /* of the widest interval at the last decision, NaN = unknown */
+    char widest[320];  /* whose it is */
+} il_plan_sampling;
+
 typedef struct il_plan {
     il_study *study; /* not owned */
     il_arena arena;
     il_cell *cells;
     uint32_t n_cells, n_groups;
-    uint32_t blocks, warmups, repetitions;
-    uint64_t n_calls; /* planned calls, skipped ones too */
+    uint32_t blocks; /* at most; calls are numbered by it */
+    uint32_t warmups, repetitions;
+    uint64_t n_calls; /* numbers of calls: planned ones, skipped ones too, and possible ones */
+    il_plan_sampling sampling;
     bool closure, aa, sentinel;
     const il_backend_ops **ops; /* per backend entry, NULL when there is none of its kind */
     il_backend **open;          /* likewise */
@@ -43,6 +59,10 @@ void il_plan_free(il_plan *plan);
 /* Calls of a cell in one block, and the number of call i of it. */
 uint32_t il_plan_calls_per_block(const il_plan *plan);
 uint64_t il_plan_call_idx(const il_plan *plan, uint32_t cell, uint32_t block, uint32_t i);
+/* True when the cell's calls in this block are planned. */
+bool il_plan_has(const il_plan *plan, uint32_t cell, uint32_t block);
+/* Planned calls of the run so far, skipped ones too. */
+uint64_t il_plan_planned_calls(const il_plan *plan);
 /* "process", "none" or "call": what a block renews for this backend entry. */
 const char *il_plan_replication(const il_plan *plan, uint32_t backend);
 /* True when the entry's process lives on between blocks. */
@@ -51,9 +71,13 @@ bool il_plan_keeps_process(const il_plan *plan, uint32_t backend);
 void il_plan_group_model(const il_plan *plan, uint32_t group, il_backend_model *out);
 /* The body of the journal's plan line. NULL when memory is out. */
 json_t *il_plan_json(const il_plan *plan, const char *run_id);
+/* What the plan line says of a run with a target: question, extensions, why it ended. */
+json_t *il_plan_sampling_json(const il_plan *plan);
 /* Bytes of the group's weights in the backend's dtype and of its largest KV cache; 0 = unknown. */
 uint64_t il_plan_group_bytes(const il_plan *plan, uint32_t group);
-/* Wall time of the whole run by the cells' estimates, seconds. */
+/* Wall time of one block of everything by the cells' estimates, seconds. */
+double il_plan_block_estimate_s(const il_plan *plan);
+/* The same for the whole run as planned so far. */
 double il_plan_estimate_s(const il_plan *plan);
 /* Sentinel and ceilings of a block, as the estimate counts them. */
 #define IL_PLAN_BLOCK_OVERHEAD_MS 900.0

@@ -96,6 +96,31 @@ static json_t *cell_json(const il_plan *p, uint32_t i)
         c->flops_decode_step > 0 ? json_real(c->flops_decode_step) : json_null(), "skip", skip);
 }
 
+static json_t *extension_json(const il_plan *p, uint32_t block)
+{
+    json_t *cells = json_array();
+    for (uint32_t c = 0; cells && c < p->n_cells; c++) {
+        if (il_plan_has(p, c, block)) {
+            (void)json_array_append_new(cells, json_integer(c));
+        }
+    }
+    return json_pack("{s:I,s:o}", "block", (json_int_t)block, "cells", cells);
+}
+
+json_t *il_plan_sampling_json(const il_plan *p)
+{
+    const il_plan_sampling *s = &p->sampling;
+    json_t *extensions = json_array();
+    for (uint32_t b = s->least; extensions && b < s->rounds; b++) {
+        (void)json_array_append_new(extensions, extension_json(p, b));
+    }
+    return json_pack(
+        "{s:s,s:f,s:I,s:I,s:o,s:o,s:o,s:o}", "question", s->question, "target", s->target,
+        "blocks_least", (json_int_t)s->least, "blocks_most", (json_int_t)p->blocks, "extensions",
+        extensions, "stop", s->stop[0] ? json_string(s->stop) : json_null(), "half_width",
+        il_json_real(s->half_width), "widest", s->widest[0] ? json_string(s->widest) : json_null());
+}
+
 json_t *il_plan_json(const il_plan *p, const char *run_id)
 {
     const il_study *s = p->study;
@@ -113,11 +138,15 @@ json_t *il_plan_json(const il_plan *p, const char *run_id)
     for (uint32_t i = 0; i < p->n_cells; i++) {
         (void)json_array_append_new(cells, cell_json(p, i));
     }
-    return json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:I,s:I}", "run_id", run_id,
-                     "run_name", s->run_name, "study_sha256", p->study_sha256, "seed",
-                     (json_int_t)il_param_i64(&s->top, IL_P_SEED), "blocks", (json_int_t)p->blocks,
-                     "repetitions", (json_int_t)p->repetitions, "warmup_repetitions",
-                     (json_int_t)p->warmups, "scenarios", scenarios, "models", models, "backends",
-                     backends, "cells", cells, "n_calls", (json_int_t)p->n_calls,
-                     "records_expected", (json_int_t)(3 * p->n_calls));
+    json_t *plan = json_pack(
+        "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:I,s:I}", "run_id", run_id, "run_name",
+        s->run_name, "study_sha256", p->study_sha256, "seed",
+        (json_int_t)il_param_i64(&s->top, IL_P_SEED), "blocks", (json_int_t)p->blocks,
+        "repetitions", (json_int_t)p->repetitions, "warmup_repetitions", (json_int_t)p->warmups,
+        "scenarios", scenarios, "models", models, "backends", backends, "cells", cells, "n_calls",
+        (json_int_t)p->n_calls, "records_expected", (json_int_t)(3 * il_plan_planned_calls(p)));
+    if (plan && p->sampling.adaptive) {
+        (void)json_object_set_new(plan, "sampling", il_plan_sampling_json(p));
+    }
+    return plan;
 }
