@@ -5,6 +5,8 @@
 #ifndef IL_ANALYSIS_FACTS_H
 #define IL_ANALYSIS_FACTS_H
 
+#include "analysis/vector.h"
+
 #include "inferlaw/error.h"
 
 #include <stdbool.h>
@@ -17,6 +19,7 @@ typedef struct il_plan_cell {
     double batch_size;
     double threads; /* of the backend; 0 or NaN: one per core it was given */
     int64_t gen_tokens;
+    double depth_tok;                                        /* in the cache before the prompt */
     double bytes_per_step, flops_prefill, flops_decode_step; /* NaN unknown */
 } il_plan_cell;
 
@@ -50,6 +53,15 @@ typedef struct il_block_call {
     double e2e_ms;
 } il_block_call;
 
+/* The steps of one ok measured call: its times stand at `first` in step_ms. A server that sends
+ * several tokens at once has fewer stamps than steps: n is 0 then. */
+typedef struct il_step_call {
+    uint64_t first, call_idx;
+    uint32_t cell, block;
+    uint32_t n, n_stamps;
+    double context_tok; /* in the cache of one sequence before its first step; NaN unknown */
+} il_step_call;
+
 typedef struct il_run_facts {
     il_plan_cell *cells;
     size_t n_cells;
@@ -63,6 +75,8 @@ typedef struct il_run_facts {
     size_t n_ceilings;
     il_block_call *calls;
     size_t n_calls;
+    il_vector step_ms;    /* double; element_bytes is 0 while there is none */
+    il_vector step_calls; /* il_step_call, in the order of the plan */
 } il_run_facts;
 
 void il_run_facts_free(il_run_facts *facts);

@@ -36,6 +36,8 @@ typedef struct il__call {
     IL__STATE_NUMBER_MAP(FIELD)
 #undef FIELD
     const char *status, *reason, *message, *flags, *hint, *done_reason; /* "" when absent */
+    uint64_t first_step;                                                /* in il__journal.steps */
+    uint32_t n_stamps;
 } il__call;
 
 typedef struct il__journal {
@@ -44,6 +46,8 @@ typedef struct il__journal {
     json_t *ran;    /* backend name → what its worker said of itself: isa, threads; may be NULL */
     int64_t n_calls, blocks, warmups, repetitions;
     il_vector calls; /* il__call, by call_idx */
+    il_vector
+        steps; /* double: ms of each step of each measured call, in the order of the journal */
     const char *scratch_dir;
     size_t cap_closures, cap_aas, cap_sentinels, cap_ceilings;
     const char *last_texts[6]; /* of the previous line, shared when equal */
