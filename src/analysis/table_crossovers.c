@@ -73,9 +73,9 @@ static void judge(const question *q, const il__gap *gap, answer *out, il_buf *wo
         out->estimate = exp(c->estimate);
         out->low = exp(c->low);
         out->high = exp(c->high);
-        (void)il_buf_printf(words, "%s is %s below it and %s above it", q->a,
-                            c->direction > 0 ? "faster" : "slower",
-                            c->direction > 0 ? "slower" : "faster");
+        (void)il_buf_printf(words, "%s is %s before it and %s after it", q->a,
+                            c->direction > 0 ? "lower" : "higher",
+                            c->direction > 0 ? "higher" : "lower");
         return;
     }
     out->low = exp(c->one_low);

@@ -224,20 +224,29 @@ static void note_outlier(outliers *o, outlier one)
     }
 }
 
-/* Steps of one call by the modified z rule, against the line and the other steps of the call. */
+/* What a step's level is over that of the first steps. */
+static double level_at(const il__step_series *s, size_t step)
+{
+    const il_changes *c = &s->changes;
+    return c->n > 0 ? exp(c->level[segment_of(s, step)] - c->level[0]) : 1;
+}
+
+/* Steps of one call by the modified z rule, against the line, the level and the other steps of the
+ * call. */
 static void scan_call(const il__step_series *s, const il_step_call *call, const double *times,
                       const line *l, double *rest, outliers *out)
 {
     for (size_t k = 0; k < call->n; k++) {
-        rest[k] = times[k] - l->b.estimate * (s->context + (double)k);
+        rest[k] = times[k] / level_at(s, k) - l->b.estimate * (s->context + (double)k);
     }
     double middle;
     double mad = il_mad(rest, call->n, &middle);
     for (size_t k = 0; k < call->n; k++) {
+        double here = times[k] / level_at(s, k);
         double line_ms = middle + l->b.estimate * (s->context + (double)k);
-        if (il_modified_z(times[k], line_ms, mad, LEAST_SCALE * fabs(line_ms)) > IL_OUTLIER_Z) {
-            note_outlier(out, (outlier){s, call->call_idx, call->block, (uint32_t)k + 1,
-                                        times[k] / line_ms});
+        if (il_modified_z(here, line_ms, mad, LEAST_SCALE * fabs(line_ms)) > IL_OUTLIER_Z) {
+            note_outlier(
+                out, (outlier){s, call->call_idx, call->block, (uint32_t)k + 1, here / line_ms});
         }
     }
 }
@@ -285,6 +294,15 @@ static void say_note(const il__step_group *g, il_buf *out)
     }
 }
 
+static void count_or_blank(il_csv_writer *out, size_t n, bool known)
+{
+    if (known) {
+        il_csv_i64(out, (int64_t)n);
+    } else {
+        il_csv_empty(out);
+    }
+}
+
 static int write_row(const il__step_group *g, const il_plan_cell *key, const line *l,
                      const outliers *o, il_csv_writer *out, il_error *err)
 {
@@ -307,7 +325,7 @@ static int write_row(const il__step_group *g, const il_plan_cell *key, const lin
     il_csv_text(out, key->backend);
     il_csv_text(out, key->model);
     il_csv_f64(out, key->batch_size);
-    il_csv_i64(out, (int64_t)n_steps);
+    count_or_blank(out, n_steps, g->n_calls > 0);
     il_csv_f64(out, l->a.estimate);
     il_csv_f64(out, l->b.estimate * 1000);
     il_csv_f64(out, l->b.low * 1000);
@@ -316,15 +334,11 @@ static int write_row(const il__step_group *g, const il_plan_cell *key, const lin
     il_csv_f64(out, l->a.low);
     il_csv_f64(out, l->a.high);
     il_csv_text(out, isnan(l->b.low) ? "" : g->by_block ? "t_blocks" : "t_batches");
-    il_csv_i64(out, (int64_t)l->n);
+    count_or_blank(out, l->n, g->n_calls > 0);
     il_csv_i64(out, (int64_t)g->n_calls);
     il_csv_f64(out, low);
     il_csv_f64(out, high);
-    if (g->n_calls > 0) {
-        il_csv_i64(out, (int64_t)o->n);
-    } else {
-        il_csv_empty(out);
-    }
+    count_or_blank(out, o->n, g->n_calls > 0);
     il_csv_text(out, il_buf_text(&text[1]));
     il_csv_text(out, il_buf_text(&text[2]));
     il_csv_end_row(out);
