@@ -20,5 +20,11 @@ void il_run_facts_free(il_run_facts *facts)
     free(facts->sentinels);
     free(facts->ceilings);
     free(facts->calls);
+    if (facts->step_ms.element_bytes > 0) {
+        il_vector_free(&facts->step_ms);
+    }
+    if (facts->step_calls.element_bytes > 0) {
+        il_vector_free(&facts->step_calls);
+    }
     *facts = (il_run_facts){0};
 }

@@ -6,6 +6,8 @@
 #ifndef IL_ANALYSIS_FACTS_H
 #define IL_ANALYSIS_FACTS_H
 
+#include "analysis/vector.h"
+
 #include "inferlaw/error.h"
 #include "model/shape.h"
 
@@ -78,6 +80,15 @@ typedef struct il_run_sampling {
     uint64_t calls_fixed; /* of all blocks for every cell that is not skipped */
 } il_run_sampling;
 
+/* The steps of one ok measured call: its times stand at `first` in step_ms. A server that sends
+ * several tokens at once has fewer stamps than steps: n is 0 then. */
+typedef struct il_step_call {
+    uint64_t first, call_idx;
+    uint32_t cell, block;
+    uint32_t n, n_stamps;
+    double context_tok; /* in the cache of one sequence before its first step; NaN unknown */
+} il_step_call;
+
 typedef struct il_run_facts {
     il_plan_model *models;
     size_t n_models;
@@ -94,6 +105,8 @@ typedef struct il_run_facts {
     il_block_call *calls;
     size_t n_calls;
     il_run_sampling sampling;
+    il_vector step_ms;    /* double; element_bytes is 0 while there is none */
+    il_vector step_calls; /* il_step_call, in the order of the plan */
 } il_run_facts;
 
 void il_run_facts_free(il_run_facts *facts);

@@ -188,6 +188,32 @@ static void read_times(const json_t *line, il__call *call)
     }
 }
 
+/* The time of every step of a measured call, from stamp to stamp. */
+static int keep_steps(il__journal *j, const json_t *line, il__call *call, il_error *err)
+{
+    const json_t *stamps = json_object_get(line, "t_step_ns");
+    const json_t *before = json_object_get(line, "t_first_ns");
+    size_t n = json_array_size(stamps);
+    if (call->is_warmup || isnan(call->decode_ms) || n == 0 || n > UINT32_MAX) {
+        return IL_OK;
+    }
+    call->first_step = j->steps.count;
+    int rc = il_vector_resize(&j->steps, j->scratch_dir, j->steps.count + n, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    double *out = (double *)j->steps.data + call->first_step;
+    size_t i;
+    const json_t *stamp;
+    json_array_foreach(stamps, i, stamp)
+    {
+        out[i] = (double)(json_integer_value(stamp) - json_integer_value(before)) / 1e6;
+        before = stamp;
+    }
+    call->n_stamps = (uint32_t)n;
+    return IL_OK;
+}
+
 static void read_call(load *l, const json_t *line, il__call *call)
 {
     il__journal *j = l->journal;
@@ -239,8 +265,9 @@ static int add_call(load *l, const json_t *line, uint64_t at, il_error *err)
         !call.done_reason) {
         return il_fail(err, IL_E_NOMEM, "no memory for the journal");
     }
+    int rc = keep_steps(j, line, &call, err);
     ((il__call *)j->calls.data)[json_integer_value(index)] = call;
-    return IL_OK;
+    return rc;
 }
 
 static int add_closure(load *l, const json_t *line, il_error *err)
@@ -524,11 +551,64 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
     return rc;
 }
 
+static int by_cell_and_block(const void *pa, const void *pb)
+{
+    const il_step_call *a = pa;
+    const il_step_call *b = pb;
+    int order = (a->cell > b->cell) - (a->cell < b->cell);
+    order = order ? order : (a->block > b->block) - (a->block < b->block);
+    return order ? order : (a->call_idx > b->call_idx) - (a->call_idx < b->call_idx);
+}
+
+/* The plan numbers calls by cell and block, so there is mostly nothing to do. */
+static void sort_step_calls(il_vector *v)
+{
+    il_step_call *calls = v->data;
+    bool sorted = true;
+    for (size_t i = 1; i < v->count && sorted; i++) {
+        sorted = by_cell_and_block(&calls[i - 1], &calls[i]) <= 0;
+    }
+    if (!sorted) {
+        qsort(calls, v->count, sizeof *calls, by_cell_and_block);
+    }
+}
+
+/* The calls whose steps are known one by one, and those whose are not. */
+static int finish_steps(il__journal *j, il_run_facts *f, il_error *err)
+{
+    const il__call *calls = j->calls.data;
+    f->step_ms = j->steps;
+    il_vector_init(&j->steps, sizeof(double));
+    il_vector_init(&f->step_calls, sizeof(il_step_call));
+    for (int64_t i = 0; i < j->n_calls; i++) {
+        const il__call *call = &calls[i];
+        if (!call->seen || call->n_stamps == 0 || strcmp(call->status, "ok") != 0) {
+            continue;
+        }
+        size_t at = f->step_calls.count;
+        int rc = il_vector_resize(&f->step_calls, j->scratch_dir, at + 1, err);
+        if (rc != IL_OK) {
+            return rc;
+        }
+        bool each = (double)call->n_stamps == call->decode_steps;
+        ((il_step_call *)f->step_calls.data)[at] = (il_step_call){.first = call->first_step,
+                                                                  .call_idx = (uint64_t)i,
+                                                                  .cell = call->cell,
+                                                                  .block = call->block,
+                                                                  .n = each ? call->n_stamps : 0,
+                                                                  .n_stamps = call->n_stamps,
+                                                                  .context_tok = call->seq_len};
+    }
+    sort_step_calls(&f->step_calls);
+    return IL_OK;
+}
+
 int il__journal_load(const char *path, const char *scratch_dir, il__journal *out,
                      il_run_facts *facts, il_error *err)
 {
     *out = (il__journal){.scratch_dir = scratch_dir};
     il_vector_init(&out->calls, sizeof(il__call));
+    il_vector_init(&out->steps, sizeof(double));
     load l = {out, facts, path};
     il_journal_info info;
     int rc = il_journal_read(path, visit, &l, &info, err);
@@ -540,7 +620,8 @@ int il__journal_load(const char *path, const char *scratch_dir, il__journal *out
         il_log(IL_LOG_WARN, "%s: the last line is torn (%llu bytes) and left out", path,
                (unsigned long long)info.torn_bytes);
     }
-    return rc ? rc : finish_facts(out, facts, err);
+    rc = rc ? rc : finish_facts(out, facts, err);
+    return rc ? rc : finish_steps(out, facts, err);
 }
 
 void il__journal_free(il__journal *journal)
@@ -549,5 +630,6 @@ void il__journal_free(il__journal *journal)
     json_decref(journal->plan);
     json_decref(journal->ran);
     il_vector_free(&journal->calls);
+    il_vector_free(&journal->steps);
     il_arena_free(&journal->arena);
 }

@@ -36,6 +36,8 @@ typedef struct il__call {
     IL__STATE_NUMBER_MAP(FIELD)
 #undef FIELD
     const char *status, *reason, *message, *flags, *hint, *done_reason; /* "" when absent */
+    uint64_t first_step;                                                /* in il__journal.steps */
+    uint32_t n_stamps;
 } il__call;
 
 typedef struct il__journal {
@@ -46,6 +48,8 @@ typedef struct il__journal {
     il_vector calls; /* il__call, by call_idx */
     uint8_t *extra;  /* [cell · blocks + block]: blocks beyond the least of a run with a target */
     int64_t blocks_least; /* all blocks without one */
+    il_vector
+        steps; /* double: ms of each step of each measured call, in the order of the journal */
     const char *scratch_dir;
     size_t cap_closures, cap_aas, cap_sentinels, cap_ceilings;
     const char *last_texts[6]; /* of the previous line, shared when equal */

@@ -2,6 +2,7 @@
 #include "analysis/rows_journal.h"
 
 #include "analysis/journal_calls.h"
+#include "analysis/steady.h"
 #include "base/buf.h"
 #include "base/csv.h"
 #include "base/file.h"
@@ -67,6 +68,13 @@ static void fill_runtime(il_metric_row *row, const plan_cell *p)
     row->v[IL_C_threads].num = !isnan(threads) ? threads : threads_asked > 0 ? threads_asked : NAN;
 }
 
+/* A server is timed at the client: until its first token, which is more than the forward pass. */
+static const char *prefill_source(const char *kind)
+{
+    bool server = kind && (strcmp(kind, "ollama") == 0 || strcmp(kind, "openai") == 0);
+    return server ? "client_ttft" : "stamps";
+}
+
 /* The columns that are the same for every call of a cell. */
 static void fill_cell(il_metric_row *row, const plan_cell *p)
 {
@@ -129,6 +137,10 @@ static void fill_call(il_metric_row *row, const il__call *call)
     v[IL_C_gen_tokens_raw].num = call->gen_tokens_raw;
     v[IL_C_decode_steps].num = call->decode_steps;
     v[IL_C_prefill_ms].num = call->prefill_ms;
+    row->v[IL_C_prefill_source] = (il_value){"", 0, NAN};
+    if (!isnan(call->prefill_ms)) {
+        set_text(row, IL_C_prefill_source, prefill_source(v[IL_C_backend_kind].text));
+    }
     v[IL_C_kv_decode_ms].num = call->decode_ms;
     v[IL_C_kv_decode_ms_per_token].num =
         call->decode_steps > 0 ? call->decode_ms / call->decode_steps : NAN;
@@ -274,13 +286,14 @@ static il__call blank_call(void)
     return blank;
 }
 
-static int emit_call(sink *out, const plan_cell *p, const il__call *call, il_metric_row *row,
-                     il_error *err)
+static int emit_call(sink *out, const plan_cell *p, const il__call *call,
+                     const double steady[N_MODES], il_metric_row *row, il_error *err)
 {
     fill_call(row, call);
     int rc = IL_OK;
     for (int mode = 0; mode < N_MODES && rc == IL_OK; mode++) {
         fill_mode(row, call, p, mode);
+        row->v[IL_C_steady].num = steady[mode];
         print_csv(row, &out->metrics);
         print_json(row, &out->line);
         il_csv_raw(&out->jsonl, il_buf_text(&out->line), out->line.len);
@@ -299,6 +312,48 @@ static int emit_call(sink *out, const plan_cell *p, const il__call *call, il_met
     return rc;
 }
 
+/* The settledness of the cell at hand, one a mode, and how many of its calls were passed. */
+typedef struct settled {
+    il__steady steady[N_MODES];
+    size_t place[N_MODES];
+    il__steady_call *calls; /* [per_cell] */
+} settled;
+
+static double latency_of(const il__call *call, int mode)
+{
+    return mode == PREFILL ? call->prefill_ms : mode == KV_DECODE ? call->decode_ms : call->e2e_ms;
+}
+
+static bool counts(const il__call *call)
+{
+    return call->seen && !call->is_warmup && strcmp(call->status, "ok") == 0;
+}
+
+static int settle(const il__call *calls, size_t n, settled *out, il_error *err)
+{
+    int rc = IL_OK;
+    for (int mode = 0; mode < N_MODES && rc == IL_OK; mode++) {
+        size_t kept = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (counts(&calls[i])) {
+                out->calls[kept++] = (il__steady_call){latency_of(&calls[i], mode), calls[i].block};
+            }
+        }
+        out->place[mode] = 0;
+        rc = il__steady_of(out->calls, kept, &out->steady[mode], err);
+    }
+    return rc;
+}
+
+/* Of each mode's row of the call: 1, 0, or NaN where it is not known. */
+static void take_steady(settled *s, const il__call *call, double out[N_MODES])
+{
+    for (int mode = 0; mode < N_MODES; mode++) {
+        bool timed = counts(call) && latency_of(call, mode) > 0;
+        out[mode] = timed ? il__steady_at(&s->steady[mode], s->place[mode]++) : NAN;
+    }
+}
+
 static int emit_calls(const il__journal *j, sink *out, il_error *err)
 {
     const il__call *calls = j->calls.data;
@@ -307,7 +362,8 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
     const il__call blank = blank_call();
     il_metric_row row;
     plan_cell p = {0};
-    int rc = IL_OK;
+    settled s = {.calls = malloc(((size_t)per_cell + 1) * sizeof *s.calls)};
+    int rc = s.calls ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for a cell's calls");
     for (int64_t i = 0; i < j->n_calls && rc == IL_OK; i++) {
         if (i % per_cell == 0) {
             p.cell = json_array_get(cells, (size_t)(i / per_cell));
@@ -318,14 +374,18 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
             p.scenario =
                 named(j->plan, "scenarios", json_string_value(json_object_get(p.cell, "scenario")));
             fill_cell(&row, &p);
+            rc = settle(calls + i, (size_t)per_cell, &s, err);
         }
         if (!calls[i].seen && !il__journal_has(j, i / per_cell, i % per_cell / per_block)) {
             continue; /* a number that no call has been given */
         }
         il__call call = calls[i].seen ? calls[i] : absent_call(j, i, p.cell, blank);
+        double steady[N_MODES];
+        take_steady(&s, &call, steady);
         row.v[IL_C_call_idx].num = (double)i;
-        rc = emit_call(out, &p, &call, &row, err);
+        rc = rc ? rc : emit_call(out, &p, &call, steady, &row, err);
     }
+    free(s.calls);
     return rc;
 }
 

@@ -54,17 +54,21 @@ static void noise_of(const double *v, size_t n, double *work, double *sd, double
     *sd = spread / sqrt(2 * (1 - *rho));
 }
 
-/* Hampel's identifier: out gets the series without its spikes. */
+/* Hampel's identifier: out gets the series without its spikes. At the ends the window is cut to an
+ * odd number, so that its median is a value of the series and not one between two levels. */
 static void without_spikes(const double *v, size_t n, double sd, double *out)
 {
     for (size_t i = 0; i < n; i++) {
         double window[2 * HALF_WINDOW + 1];
-        size_t count = 0;
         size_t from = i < HALF_WINDOW ? 0 : i - HALF_WINDOW;
-        for (size_t k = from; k <= i + HALF_WINDOW && k < n; k++) {
-            window[count++] = v[k];
+        size_t to = i + HALF_WINDOW < n ? i + HALF_WINDOW + 1 : n;
+        if ((to - from) % 2 == 0 && i - from < to - 1 - i) {
+            to--;
+        } else if ((to - from) % 2 == 0) {
+            from++;
         }
-        double middle = il_quantile_select(window, count, 0.5);
+        memcpy(window, v + from, (to - from) * sizeof *window);
+        double middle = il_quantile_select(window, to - from, 0.5);
         out[i] = fabs(v[i] - middle) > 3 * sd ? middle : v[i];
     }
 }

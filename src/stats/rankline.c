@@ -34,7 +34,8 @@ static double weighted_median(pair *pairs, size_t n, double total)
     return pairs[n - 1].slope;
 }
 
-int il_rankline_fit(const double *x, const double *y, size_t n, il_rankline *out, il_error *err)
+int il_rankline_fit(const double *x, const double *y, const int *group, size_t n, il_rankline *out,
+                    il_error *err)
 {
     *out = (il_rankline){NAN, NAN};
     if (n < 2) {
@@ -52,7 +53,7 @@ int il_rankline_fit(const double *x, const double *y, size_t n, il_rankline *out
     for (size_t i = 0; i < n; i++) {
         for (size_t k = i + 1; k < n; k++) {
             double gap = x[k] - x[i];
-            if (gap != 0) {
+            if (gap != 0 && (!group || group[i] == group[k])) {
                 pairs[n_pairs++] = (pair){(y[k] - y[i]) / gap, fabs(gap)};
                 total += fabs(gap);
             }

@@ -19,7 +19,9 @@ typedef struct il_rankline {
     double intercept; /* median of y − slope·x */
 } il_rankline;
 
-/* 2 ≤ n ≤ IL_RANKLINE_MOST points, two different x, else IL_E_TOO_FEW or IL_E_INVALID. */
-int il_rankline_fit(const double *x, const double *y, size_t n, il_rankline *out, il_error *err);
+/* 2 ≤ n ≤ IL_RANKLINE_MOST points, two different x, else IL_E_TOO_FEW or IL_E_INVALID. group (NULL:
+ * one for all) keeps pairs to points of the same group: a common slope over levels that differ. */
+int il_rankline_fit(const double *x, const double *y, const int *group, size_t n, il_rankline *out,
+                    il_error *err);
 
 #endif
