@@ -83,7 +83,8 @@ void il__stream_row(char *out, size_t out_bytes, const il__run *run, il_text_id 
     X(il__write_tails)                                                                             \
     X(il__write_efficiency)                                                                        \
     X(il__write_medians)                                                                           \
-    X(il__write_outcomes)
+    X(il__write_outcomes)                                                                          \
+    X(il__write_claims)
 /* clang-format on */
 #define IL__TABLE_DECLARE(writer) int writer(const il__run *run, il_error *err);
 IL__TABLE_MAP(IL__TABLE_DECLARE)

@@ -15,6 +15,8 @@
     X(il_verb_sweep)                                                                               \
     X(il_verb_analyze)                                                                             \
     X(il_verb_report)                                                                              \
+    X(il_verb_claims)                                                                              \
+    X(il_verb_import_llama_bench)                                                                  \
     X(il_verb_model_make)                                                                          \
     X(il_verb_model_list)                                                                          \
     X(il_verb_model_inspect)                                                                       \
