@@ -38,7 +38,7 @@ bench: *
 # folder: headers of that folder alone that another one may take from it (others: all of them).
 # The analysis reads the journal and names cells as the study does; it must not drive anything.
 narrow='
-src/analysis src/study: journal cell plan sampler
+src/analysis src/study: journal cell plan sampler claims
 '
 
 # folder: system headers that must not appear there, as an extended regular expression.

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/claims_file.h"
 #include "cli/progress.h"
 #include "cli/study_sampler.h"
 #include "model/make.h"
@@ -174,6 +175,7 @@ static int drive(il_plan *plan, il_study_run *run, il_error *err)
 int il_study_run_all(il_study *study, il_study_run *run, il_error *err)
 {
     il_plan plan = {0};
+    char claims[4096];
     int rc;
     for (size_t i = 0; i < study->n_notes; i++) {
         il_log(IL_LOG_WARN, "%s", study->notes[i]);
@@ -188,6 +190,7 @@ int il_study_run_all(il_study *study, il_study_run *run, il_error *err)
     if (rc == IL_OK && run->resume && !run->out_dir) {
         rc = il_fail(err, IL_E_USAGE, "--resume needs --out-dir: which run should go on?");
     }
+    rc = rc == IL_OK ? il_claims_of_study(study, claims, sizeof claims, err) : rc;
     rc = rc == IL_OK ? make_models(study, err) : rc;
     rc = rc == IL_OK ? il_plan_make(study, il_backend_find, &plan, err) : rc;
     if (rc == IL_OK) {
@@ -196,6 +199,7 @@ int il_study_run_all(il_study *study, il_study_run *run, il_error *err)
             say_spoilers();
         }
         rc = drive(&plan, run, err);
+        rc = rc == IL_OK && claims[0] ? il_claims_keep(claims, run->dir, err) : rc;
     }
     if (plan.study) {
         il_plan_free(&plan);

@@ -17,6 +17,8 @@
     X(il_verb_report)                                                                              \
     X(il_verb_compare)                                                                             \
     X(il_verb_verify)                                                                              \
+    X(il_verb_claims)                                                                              \
+    X(il_verb_import_llama_bench)                                                                  \
     X(il_verb_model_make)                                                                          \
     X(il_verb_model_list)                                                                          \
     X(il_verb_model_inspect)                                                                       \

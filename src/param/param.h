@@ -40,6 +40,9 @@ typedef enum il_param_type {
 #define IL_SCOPE_SHAPES     0x00000080u
 #define IL_SCOPE_MEMORY     0x00000100u
 #define IL_SCOPE_OPTIONS    0x00000200u /* a backend's free-form `options` mapping */
+#define IL_SCOPE_CLAIM      0x00000400u /* one claim of a claims file … */
+#define IL_SCOPE_CLAIM_SIDE 0x00000800u /* … the rows it speaks of, and those it compares with */
+#define IL_SCOPE_CLAIM_FACT 0x40000000u /* … the numbers and shapes its own words name */
 /* … and verbs' command lines. */
 #define IL_SCOPE_RUN            0x00001000u
 #define IL_SCOPE_SWEEP          0x00002000u
@@ -65,6 +68,8 @@ typedef enum il_param_type {
 #define IL_SCOPE_MODEL_LOGITS  0x00200000u
 #define IL_SCOPE_COMPARE       0x20000000u
 #define IL_SCOPE_VERIFY        0x40000000u
+#define IL_SCOPE_IMPORT        0x10000000u
+#define IL_SCOPE_CLAIMS        0x20000000u
 #define IL_SCOPE_ANY_VERB      0x80000000u /* --help, --quiet … */
 
 typedef struct il_param {

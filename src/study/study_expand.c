@@ -337,7 +337,6 @@ static int note_recorded(il_study *s, il_error *err)
         {s->has_cold_start, "cold_start"},
         {s->has_slo, "slo"},
         {s->has_memory, "memory_wall"},
-        {il_param_has(&s->top, IL_P_CLAIMS), "claims"},
     };
     int rc = IL_OK;
     for (size_t i = 0; rc == IL_OK && i < sizeof later / sizeof later[0]; i++) {
