@@ -20,6 +20,8 @@ MODELS = [  # name, parameters in millions, prefill ms, kv_decode ms, layers, wi
     ("models/gpt2-100m", 96.088, 26.98, 1374.22, 8, 768),
 ]
 E2E = [169.76, 1063.47, 799.73, 818.73, 1289.54, 1634.74, 1402.22]
+BYTES = {"hf_cpu_fp32": 4, "made_up_bf16": 2}  # of a parameter
+GBPS = 25.0  # made-up read bandwidth
 SCENARIOS = [("micro", "Hello", 1, 0.95), ("short", "Summarize RLHF in one sentence.", 9, 1.0),
              ("medium", "Explain how backpressure works.", 17, 1 / 0.95)]
 BLOCKS = 6
@@ -168,7 +170,7 @@ def tables(rows, out):
            for (b, k, m, p, mode), v in groups.items()]
     agg.sort(key=lambda r: (r["backend"], r["mode"], r["params_millions_effective"]))
     write_csv(out + "/summary_by_model_backend_mode_agg.csv", list(agg[0]), agg)
-    fits, laws, loo = [], [], []
+    fits, laws, loo, points, curves = [], [], [], [], []
     for (backend, kind) in sorted({(r["backend"], r["backend_kind"]) for r in agg}):
         for mode in sorted(MODES):
             for scen in ["__all__"] + sorted({r["scenario"] for r in summary
@@ -187,21 +189,70 @@ def tables(rows, out):
                                  if scen == "__all__" else "scenario", n_models=f["n"], ok="True",
                                  log10_intercept=f["a"], slope=f["b"], r2=f["r2"]))
                 if scen == "__all__":
-                    judge(backend, mode, [m for m, _, _ in pts], x, y, f, laws, loo)
+                    models = [m for m, _, _ in pts]
+                    judge(backend, mode, models, x, y, f, laws, loo, "params_total", points, curves)
+                    per = BYTES.get(backend, 0.6) * 1e6  # bytes of a parameter
+                    b = [math.log10(p * per) for _, p, _ in pts]
+                    step = [v - math.log10(GEN) if mode == "kv_decode" else v for v in y]
+                    judge(backend, mode, models, b, step, ols(b, step), laws, loo, "bytes_read",
+                          points, curves)
+                    if backend == "hf_cpu_fp32" and mode == "kv_decode":
+                        physics(backend, models, [p for _, p, _ in pts],
+                                [10 ** v for v in step], laws, points)
     write_csv(out + "/scaling_fits.csv", list(fits[0]), fits)
     write_csv(out + "/laws.csv", "backend batch_size mode x form n_models n_blocks replication term "
               "estimate ci_low ci_high ci_method loo_mape loo_p95 delta_aicc selected verdict "
               "because".split(), laws)
+    write_csv(out + "/law_points.csv", list(points[0]), points)
+    write_csv(out + "/law_curves.csv", list(curves[0]), curves)
     write_csv(out + "/leave_one_out.csv", "backend batch_size mode x form term left_out estimate "
               "estimate_all leverage cooks_distance decisive".split(), loo)
     others(summary, out)
 
 
-def judge(backend, mode, models, x, y, f, laws, loo):
+def physics(backend, models, params, ms, laws, points):
+    """An invented law of physics form: its terms are made up, its residuals are what they give."""
+    layers = {m: l for m, _, _, _, l, _ in MODELS}
+    step, layer, factor = 0.31, 1.08, 0.92
+    for term, e, half in (("t_step_ms", step, 0.12), ("t_layer_ms", layer, 0.21),
+                          ("floor_factor", factor, 0.3)):
+        laws.append(dict(backend=backend, batch_size=1, mode="kv_decode", x="n_layer*floor",
+                         form="physics", n_models=7, n_blocks=BLOCKS, replication="process",
+                         term=term, estimate=e, ci_low=e - half, ci_high=e + half,
+                         ci_method="nested_bootstrap", loo_mape=0.187, loo_p95=0.402,
+                         delta_aicc=0.0, selected="True", verdict="supported",
+                         because="no model is decisive"))
+    for model, p, v in zip(models, params, ms):
+        floor = p * 1e6 * BYTES[backend] / (GBPS * 1e9) * 1e3
+        fit = step + layer * layers[model] + factor * floor
+        points.append(dict(backend=backend, batch_size=1, mode="kv_decode", x="n_layer*floor",
+                           form="physics", model=model, x_value=None, observed_ms=v,
+                           ci_low_ms=v * 0.99, ci_high_ms=v * 1.01, fitted_ms=fit,
+                           residual_percent=100 * (v / fit - 1), loo_predicted_ms=fit * 0.97,
+                           loo_error_percent=100 * (v / (fit * 0.97) - 1), leverage=3 / 7,
+                           cooks_distance=0.1, floor_ms=floor))
+
+
+def curve(backend, mode, x_name, left_out, a, b, x, band, curves):
+    for i in range(33):
+        v = min(x) + (max(x) - min(x)) * i / 32
+        half = band(v) if band else None
+        curves.append(dict(backend=backend, batch_size=1, mode=mode, x=x_name, form="power",
+                           left_out=left_out, x_value=10 ** v, estimate_ms=10 ** (a + b * v),
+                           pi_low_ms=10 ** (a + b * v - half) if band else None,
+                           pi_high_ms=10 ** (a + b * v + half) if band else None))
+
+
+def judge(backend, mode, models, x, y, f, laws, loo, x_name, points, curves):
     t = T975.get(f["n"] - 2)
     low, high = (f["b"] - t * f["se_b"], f["b"] + t * f["se_b"]) if t else (math.nan, math.nan)
     because = "n: a line needs 5 models, there are 3" if not t else ""
-    errors = []
+    errors, predicted = [], []
+    n, mx = len(x), sum(x) / len(x)
+    sxx = sum((v - mx) ** 2 for v in x)
+    s = f["se_b"] * math.sqrt(sxx)
+    band = (lambda v: t * s * math.sqrt(1 + 1 / n + (v - mx) ** 2 / sxx)) if t else None
+    curve(backend, mode, x_name, "", f["a"], f["b"], x, band, curves)
     for i, model in enumerate(models if t else []):
         xs, ys = x[:i] + x[i + 1:], y[:i] + y[i + 1:]
         g = ols(xs, ys)
@@ -209,19 +260,34 @@ def judge(backend, mode, models, x, y, f, laws, loo):
         zero = g["b"] - tg * g["se_b"] <= 0 <= g["b"] + tg * g["se_b"] and not low <= 0 <= high
         decisive = abs(g["b"] / f["b"] - 1) > 0.5 or g["b"] * f["b"] < 0 or zero
         errors.append(abs(10 ** (g["a"] + g["b"] * x[i] - y[i]) - 1))
+        predicted.append(10 ** (g["a"] + g["b"] * x[i]))
+        curve(backend, mode, x_name, model, g["a"], g["b"], x, None, curves)
         if decisive and not because:
             because = "without %s the slope goes from %.3f to %.3f" % (model, f["b"], g["b"])
         for term, e, e_all in (("intercept", g["a"], f["a"]), ("slope", g["b"], f["b"])):
-            loo.append(dict(backend=backend, batch_size=1, mode=mode, x="params_total", form="power",
+            loo.append(dict(backend=backend, batch_size=1, mode=mode, x=x_name, form="power",
                             term=term, left_out=model, estimate=e, estimate_all=e_all,
                             leverage=f["lev"][i], cooks_distance=f["cook"][i],
                             decisive=str(decisive and term == "slope")))
     verdict = "not_identifiable" if because else "supported"
+    for i, model in enumerate(models):
+        fit, v = 10 ** (f["a"] + f["b"] * x[i]), 10 ** y[i]
+        floor = 10 ** x[i] / (GBPS * 1e9) * 1e3 if x_name == "bytes_read" else math.nan
+        points.append(dict(backend=backend, batch_size=1, mode=mode, x=x_name, form="power",
+                           model=model, x_value=10 ** x[i], observed_ms=v, ci_low_ms=v * 0.99,
+                           ci_high_ms=v * 1.01, fitted_ms=fit, residual_percent=100 * (v / fit - 1),
+                           loo_predicted_ms=predicted[i] if t else None,
+                           loo_error_percent=100 * (v / predicted[i] - 1) if t else None,
+                           leverage=f["lev"][i], cooks_distance=f["cook"][i],
+                           floor_ms=floor if backend == "hf_cpu_fp32" else None))
     for term, e, lo, hi in (("intercept", f["a"], math.nan, math.nan), ("slope", f["b"], low, high)):
-        laws.append(dict(backend=backend, batch_size=1, mode=mode, x="params_total", form="power",
+        laws.append(dict(backend=backend, batch_size=1, mode=mode, x=x_name, form="power",
                          n_models=f["n"], n_blocks=BLOCKS, replication="process", term=term,
                          estimate=e, ci_low=lo, ci_high=hi, ci_method="t",
                          loo_mape=sum(errors) / len(errors) if errors else math.nan,
+                         loo_p95=max(errors) if errors else math.nan,
+                         delta_aicc=4.2 if errors else None,
+                         selected=str(backend == "made_up_bf16" and x_name == "bytes_read"),
                          verdict=verdict, because=because or
                          "no model is decisive"))
 
@@ -255,12 +321,89 @@ def others(summary, out):
                   ci_high=d / GEN * 0.55, change_points="")
              for b, _, models, _ in backends() for m, _, _, d, _, _ in models]
     write_csv(out + "/steps.csv", list(steps[0]), steps)
+    judged(out)
     early = [dict(backend="ollama", model=m, scenario="short", n=BLOCKS,
                   params_millions_effective_median=p, gen_tokens_target=GEN,
                   gen_tokens_raw_median=raw, early_stop_rate=1.0 if raw < GEN else 0.0,
                   done_reason_mode="stop" if raw < GEN else "length")
              for m, p, raw, _ in OLLAMA]
     write_csv(out + "/ollama_early_stop_summary.csv", list(early[0]), early)
+
+
+def judged(out):
+    """Invented rows of the tables of verdicts: one of each kind that the report words differently."""
+    cpu, other = "hf_cpu_fp32", "made_up_bf16"
+
+    def table(name, columns, rows):
+        columns = columns.split()
+        write_csv("%s/%s.csv" % (out, name), columns, [dict(zip(columns, r)) for r in rows])
+
+    table("shape_costs", "backend batch_size mode quantity unit estimate ci_low ci_high ci_method "
+          "n_models verdict because", [
+              (cpu, 1, "kv_decode", "per_layer_ms", "ms", 1.31, 1.02, 1.6, "nested_bootstrap", 7,
+               "supported", "no model is decisive"),
+              (cpu, 1, "kv_decode", "exponent_n_layer", "exponent", 0.92, 0.71, 1.13, "t", 7,
+               "not_identifiable", "without models/tiny-gpt2 it goes from 0.92 to 0.21"),
+              (cpu, 1, "kv_decode", "depth_share_overhead@d=512", "share", 0.62, 0.55, 0.69, "t", 7,
+               "supported", "five depths at one width"),
+              (cpu, 1, "prefill", "layer_over_width", "ratio", 118.0, None, None, "fieller", 7,
+               "not_identifiable", "the interval of the width cost takes in 0")])
+    table("blocks", "block at_unix sentinel_gemm_ms sentinel_read_ms drift_percent flagged because "
+          "read_gbps fma_gflops", [
+              (b, 1750000000 + 70 * b, 10.02 + 0.01 * b, 5.01 + (0.4 if b == 3 else 0.01), 
+               8.1 if b == 3 else 0.2, str(b == 3),
+               "the sentinel's read took 8.1 % longer than its median" if b == 3 else "",
+               GBPS + 0.1 * b, 238.0 - b) for b in range(BLOCKS)])
+    table("sampling", "question target reached half_width_percent stop_reason blocks_least "
+          "blocks_most calls_made calls_fixed_design saved_percent extensions", [
+              ("exponent", 0.05, 0.047, 4.7, "target", 4, 6, 210, 252, 16.7, 2)])
+    table("steady", "backend model scenario batch_size mode n_calls classification change_at "
+          "warmup_too_short", [
+              (cpu, "models/tiny-gpt2", "micro", 1, "kv_decode", 12, "flat", None, "False"),
+              (cpu, "models/gpt2-5m", "micro", 1, "kv_decode", 12, "warmup", 3, "True")])
+    table("regimes", "backend mode x n_breaks break_at ci_low ci_high davies_p delta_aicc "
+          "slope_below slope_above verdict because", [
+              (cpu, "kv_decode", "bytes_read", 0, None, None, None, 0.31, 1.2, None, None,
+               "not_identifiable", "n: a break needs 5 models a side, there are 7 in all"),
+              (other, "kv_decode", "bytes_read", 1, 5.1e7, 4.2e7, 6.6e7, 0.0021, 14.3, 0.41, 0.93,
+               "supported", "both exponents are known apart")])
+    table("crossovers", "kind mode a b x estimate ci_low ci_high p_inside verdict", [
+        ("prefill_equals_decode", "", cpu + " models/gpt2-100m prefill",
+         cpu + " models/gpt2-100m kv_decode", "prompt_tokens", None, 17, None, 0.02,
+         "none_in_range"),
+        ("decode_compute_bound", "kv_decode", other + " models/gpt2-100m", "", "batch_size", 23.0,
+         18.0, 29.0, 0.99, "supported"),
+        ("backend_overtakes", "kv_decode", cpu, other, "params_total", 410.0, 330.0, 520.0, 0.97,
+         "supported")])
+    table("first_limit", "backend family limit threshold size_at_limit ci_low ci_high order", [
+        (cpu, "tr121", "itl", 20.0, 71.0, 62.0, 83.0, 1), (cpu, "tr121", "ttft", 500.0, None, 96.088,
+                                                         None, None),
+        (other, "tr121", "itl", 20.0, None, 96.088, None, None)])
+    table("rankings", "mode size_bin backend rank p_best ratio_to_best ci_low ci_high", [
+        ("kv_decode", "10-100 M", other, 1, 1.0, 1.0, None, None),
+        ("kv_decode", "10-100 M", cpu, 2, 0.0, 5.8, 5.5, 6.1)])
+    table("efficiency", "backend model scenario batch_size mode latency_ms floor_ms share_of_floor "
+          "ci_low ci_high bound_by mbu mfu launch_ms", [
+              (cpu, m, "short", 1, "kv_decode", d / GEN, p * 4 / GBPS, p * 4 / GBPS / (d / GEN),
+               p * 4 / GBPS / (d / GEN) * 0.97, p * 4 / GBPS / (d / GEN) * 1.03, "memory",
+               p * 4 / GBPS / (d / GEN), 0.002, None) for m, p, _, d, _, _ in MODELS])
+    table("claims", "id statement verdict estimate ci_low ci_high margin evidence would_decide", [
+        ("size_law", "Latency grows as a power 0.29 of total parameters", "not_identifiable", None,
+         None, None, 0.05, "laws.csv: backend=hf_cpu_fp32, mode=kv_decode, x=params_total",
+         "models between 0.1 and 5 million parameters"),
+        ("larger_faster", "gpt2-25m decodes faster than gpt2-5m", "supported", 1.331, 1.305, 1.358,
+         0.02, "medians.csv: model=models/gpt2-5m and models/gpt2-25m", ""),
+        ("size_orders", "More parameters always take longer", "contradicted", 0.751, 0.736, 0.766,
+         0.02, "medians.csv: model=models/gpt2-25m and models/gpt2-5m", ""),
+        ("ten_million", "10M parameters as 4 layers of 2048 or 16 of 512", "ill_posed", None, None,
+         None, None, "", "the two shapes at equal parameters: see its twin")])
+    table("parity", "backend model probe_tokens max_rel_error tolerance top1_match verdict", [
+        (cpu, "models/tiny-gpt2", 16, 3.1e-6, 1e-4, "True", "passed"),
+        ("ollama", "qwen2.5:7b", None, None, None, "", "not_checkable")])
+    table("cold_start", "backend model page_cache stage n median_ms ci_low ci_high "
+          "requests_to_amortise", [
+              (cpu, "models/gpt2-100m", "cold", "total", 6, 812.0, 790.0, 845.0, 12),
+              (cpu, "models/gpt2-100m", "warm", "total", 6, 402.0, 398.0, 411.0, 6)])
 
 
 def manifest(rows, out):

@@ -18,7 +18,11 @@ typedef struct il_facts {
     il_medians medians;
     il_artifact median_rows, outcomes; /* what medians was read from; always present */
     il_artifact summary, agg, fits;    /* of the original study; always present */
-    il_artifact laws, leave_one_out, noise, tails, steps, early_stop; /* may be absent */
+    /* Those below may be absent. */
+    il_artifact laws, leave_one_out, law_points, law_curves, shape_costs;
+    il_artifact noise, blocks, sampling, tails, steps, steady, regimes, crossovers;
+    il_artifact first_limit, rankings, efficiency, claims;
+    il_artifact cold_start, parity, memory, energy, early_stop;
 } il_facts;
 
 /* DAMAGED with file and next step when the manifest or a table cannot be read, or when there is no

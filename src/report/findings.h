@@ -14,10 +14,20 @@
 
 #include "report/facts.h"
 
+/* A row that holds the numbers of a sentence. */
+typedef struct il_citation {
+    const il_artifact *table; /* of the facts */
+    size_t row;
+} il_citation;
+
+enum { IL_MOST_CITES = 4 };
+
 typedef struct il_finding {
     const char *sentence; /* plain text: may hold names from the study, escape before printing */
     const char *evidence; /* file and the keys of the row */
-    const char *verdict;  /* supported, contradicted, not_identifiable, not_measured */
+    const char *verdict;  /* supported, contradicted, not_identifiable, ill_posed, not_measured */
+    il_citation cites[IL_MOST_CITES]; /* the rows that evidence names, where it names rows */
+    size_t n_cites;
 } il_finding;
 
 typedef struct il_findings {

@@ -43,6 +43,22 @@ typedef struct il__line {
     const char *label; /* stands at its right end; NULL none */
 } il__line;
 
+/* A line through many points, or an area between two: drawn by svg.c alone. */
+typedef enum il__curve_kind {
+    IL__CURVE_LAW,   /* a law that stands */
+    IL__CURVE_WEAK,  /* one that is not identifiable: dashed */
+    IL__CURVE_FLOOR, /* what physics allows */
+    IL__CURVE_BAND,  /* filled between y and high */
+} il__curve_kind;
+
+typedef struct il__curve {
+    il__curve_kind kind;
+    const double *x, *y, *high; /* n each; high for a band alone */
+    size_t n;
+    unsigned series;
+    const char *label; /* beside its right half; NULL none */
+} il__curve;
+
 typedef struct il__tick {
     double at;
     char text[16];
@@ -73,6 +89,9 @@ typedef struct il__plot {
     size_t n_points;
     il__line *lines;
     size_t n_lines;
+    il__curve *curves;
+    size_t n_curves;
+    double box_w, box_h, em; /* of the box and its letters, pixels; 0: what gnuplot.c draws */
     const char *series[IL__PLOT_SERIES]; /* legend; NULL when there is none */
     size_t n_series;
     il__label *labels; /* by il__plot_layout */

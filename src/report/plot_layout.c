@@ -5,20 +5,25 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The box inside the margins that gnuplot.c sets, and the size of label text, in pixels. */
-static const double box_w = IL__PLOT_WIDTH_PX * 0.86, box_h = IL__PLOT_HEIGHT_PX * 0.70;
-static const double em = 17.3, text_h = 19.0, marker = 8.0;
+/* The size of label text in pixels where the plot names none. */
+static const double gnuplot_em = 17.3;
+
+/* Places and sizes below are for letters of that size; others scale. */
+static double scale_of(const il__plot *p)
+{
+    return p->em / gnuplot_em;
+}
 
 /* Width of clean text in DejaVu Sans, by three classes of letters. */
-static double text_width(const char *text)
+static double text_width(const il__plot *p, const char *text)
 {
     double w = 0.0;
-    for (const char *p = text; *p; p++) {
-        if (((unsigned char)*p & 0xC0) != 0x80) {
-            w += strchr("iljtfrI.,:;|'!-()[]/ ", *p) ? 0.40 : strchr("mwMW@%", *p) ? 0.96 : 0.645;
+    for (const char *c = text; *c; c++) {
+        if (((unsigned char)*c & 0xC0) != 0x80) {
+            w += strchr("iljtfrI.,:;|'!-()[]/ ", *c) ? 0.40 : strchr("mwMW@%", *c) ? 0.96 : 0.645;
         }
     }
-    return w * em + 6.0; /* and a gap, so that neighbours read as two */
+    return w * p->em + 6.0; /* and a gap, so that neighbours read as two */
 }
 
 typedef struct rect {
@@ -122,6 +127,13 @@ static void ranges_choose(il__plot *p)
         range_take(&y0, &y1, q->low, p->y.log);
         range_take(&y0, &y1, q->high, p->y.log);
     }
+    for (size_t i = 0; i < p->n_curves; i++) {
+        const il__curve *c = &p->curves[i];
+        for (size_t k = 0; c->kind != IL__CURVE_BAND && k < c->n; k++) {
+            range_take(&x0, &x1, c->x[k], p->x.log);
+            range_take(&y0, &y1, c->y[k], p->y.log);
+        }
+    }
     range_choose(&p->x, x0, x1, 0.07, 0.17);
     range_choose(&p->y, y0, y1, 0.12, 0.14);
     ticks_choose(&p->x);
@@ -138,8 +150,8 @@ static double overlap(rect a, rect b)
 static double line_inside(const il__plot *p, const il__line *l, rect r)
 {
     enum { STEPS = 160 };
-    double ax = to_px(&p->x, l->x0, box_w), ay = to_px(&p->y, l->y0, box_h);
-    double bx = to_px(&p->x, l->x1, box_w), by = to_px(&p->y, l->y1, box_h);
+    double ax = to_px(&p->x, l->x0, p->box_w), ay = to_px(&p->y, l->y0, p->box_h);
+    double bx = to_px(&p->x, l->x1, p->box_w), by = to_px(&p->y, l->y1, p->box_h);
     size_t inside = 0;
     for (size_t i = 0; i <= STEPS; i++) {
         double x = ax + (bx - ax) * (double)i / STEPS, y = ay + (by - ay) * (double)i / STEPS;
@@ -150,11 +162,12 @@ static double line_inside(const il__plot *p, const il__line *l, rect r)
 
 static rect point_box(const il__plot *p, const il__point *q)
 {
-    double x = to_px(&p->x, q->x, box_w), y = to_px(&p->y, q->y, box_h);
+    double x = to_px(&p->x, q->x, p->box_w), y = to_px(&p->y, q->y, p->box_h);
+    double marker = 8.0 * scale_of(p);
     rect r = {x - marker, y - marker, x + marker, y + marker};
     if (isfinite(q->low) && isfinite(q->high)) {
-        r.y0 = fmin(r.y0, to_px(&p->y, q->low, box_h));
-        r.y1 = fmax(r.y1, to_px(&p->y, q->high, box_h));
+        r.y0 = fmin(r.y0, to_px(&p->y, q->low, p->box_h));
+        r.y1 = fmax(r.y1, to_px(&p->y, q->high, p->box_h));
     }
     return r;
 }
@@ -165,9 +178,9 @@ typedef struct place {
     double taste; /* cost of the place itself */
 } place;
 
-static rect place_box(double px, double py, const place *at, double w)
+static rect place_box(const il__plot *p, double px, double py, const place *at, double w)
 {
-    double x = px + at->dx, y = py + at->dy;
+    double x = px + at->dx, y = py + at->dy, text_h = 19.0 * scale_of(p);
     double left = at->align == 'l' ? x : at->align == 'r' ? x - w : x - w / 2;
     return (rect){left, y - text_h / 2, left + w, y + text_h / 2};
 }
@@ -178,7 +191,7 @@ static const double too_dear = 2500.0;
 static double place_cost(const il__plot *p, rect r, const rect *taken, size_t n_taken)
 {
     double cost = 0.0;
-    if (r.x0 < 2 || r.y0 < 2 || r.x1 > box_w - 2 || r.y1 > box_h - 2) {
+    if (r.x0 < 2 || r.y0 < 2 || r.x1 > p->box_w - 2 || r.y1 > p->box_h - 2) {
         return 2 * too_dear;
     }
     for (size_t i = 0; i < n_taken; i++) {
@@ -207,7 +220,8 @@ static double confusion_cost(const il__plot *p, rect r, double x, double y)
 {
     double own = distance(r, x, y), cost = 0.0;
     for (size_t i = 0; i < p->n_points; i++) {
-        double ox = to_px(&p->x, p->points[i].x, box_w), oy = to_px(&p->y, p->points[i].y, box_h);
+        double ox = to_px(&p->x, p->points[i].x, p->box_w),
+               oy = to_px(&p->y, p->points[i].y, p->box_h);
         if (hypot(ox - x, oy - y) > 1.0 && distance(r, ox, oy) < own + 2.0) {
             cost += 400.0;
         }
@@ -219,11 +233,11 @@ static double confusion_cost(const il__plot *p, rect r, double x, double y)
 static bool label_place(il__plot *p, double x, double y, const char *text, const place *places,
                         size_t n_places, bool grey, rect *taken, size_t *n_taken)
 {
-    double px = to_px(&p->x, x, box_w), py = to_px(&p->y, y, box_h), best = INFINITY;
-    double width = text_width(text);
+    double px = to_px(&p->x, x, p->box_w), py = to_px(&p->y, y, p->box_h), best = INFINITY;
+    double width = text_width(p, text);
     size_t chosen = 0;
     for (size_t i = 0; i < n_places; i++) {
-        rect r = place_box(px, py, &places[i], width);
+        rect r = place_box(p, px, py, &places[i], width);
         double cost = place_cost(p, r, taken, *n_taken) + places[i].taste +
                       (grey ? 0.0 : confusion_cost(p, r, px, py));
         if (cost < best) {
@@ -234,9 +248,9 @@ static bool label_place(il__plot *p, double x, double y, const char *text, const
     if (best > too_dear) {
         return false;
     }
-    taken[(*n_taken)++] = place_box(px, py, &places[chosen], width);
-    p->labels[p->n_labels++] = (il__label){.x = from_px(&p->x, px + places[chosen].dx, box_w),
-                                           .y = from_px(&p->y, py + places[chosen].dy, box_h),
+    taken[(*n_taken)++] = place_box(p, px, py, &places[chosen], width);
+    p->labels[p->n_labels++] = (il__label){.x = from_px(&p->x, px + places[chosen].dx, p->box_w),
+                                           .y = from_px(&p->y, py + places[chosen].dy, p->box_h),
                                            .align = places[chosen].align,
                                            .grey = grey,
                                            .text = text};
@@ -245,17 +259,23 @@ static bool label_place(il__plot *p, double x, double y, const char *text, const
 
 static void point_labels(il__plot *p, rect *taken, size_t *n_taken)
 {
-    static const place places[] = {
+    static const place large[] = {
         {13, 0, 'l', 0},    {-13, 0, 'r', 4},    {11, 15, 'l', 8},  {11, -15, 'l', 8},
         {-11, 15, 'r', 10}, {-11, -15, 'r', 10}, {0, 23, 'c', 12},  {0, -23, 'c', 12},
         {0, 40, 'c', 60},   {0, -40, 'c', 60},   {16, 32, 'l', 60}, {16, -32, 'l', 60},
         {-16, 32, 'r', 60}, {-16, -32, 'r', 60},
     };
+    enum { N_PLACES = sizeof large / sizeof *large };
+    place places[N_PLACES];
+    for (size_t i = 0; i < N_PLACES; i++) {
+        places[i] = large[i];
+        places[i].dx *= scale_of(p);
+        places[i].dy *= scale_of(p);
+    }
     for (size_t i = 0; i < p->n_points; i++) {
         const il__point *q = &p->points[i];
         if (q->label) {
-            (void)label_place(p, q->x, q->y, q->label, places, sizeof places / sizeof *places,
-                              false, taken, n_taken);
+            (void)label_place(p, q->x, q->y, q->label, places, N_PLACES, false, taken, n_taken);
         }
     }
 }
@@ -266,9 +286,10 @@ static void line_label(il__plot *p, const il__line *l, rect *taken, size_t *n_ta
 {
     enum { STOPS = 12 };
     place places[STOPS * 2];
-    double ax = to_px(&p->x, l->x0, box_w), ay = to_px(&p->y, l->y0, box_h);
-    double bx = to_px(&p->x, l->x1, box_w), by = to_px(&p->y, l->y1, box_h);
-    double rise = bx > ax ? fabs(by - ay) / (bx - ax) * text_width(l->label) / 2 : 0.0;
+    double ax = to_px(&p->x, l->x0, p->box_w), ay = to_px(&p->y, l->y0, p->box_h);
+    double bx = to_px(&p->x, l->x1, p->box_w), by = to_px(&p->y, l->y1, p->box_h);
+    double text_h = 19.0 * scale_of(p);
+    double rise = bx > ax ? fabs(by - ay) / (bx - ax) * text_width(p, l->label) / 2 : 0.0;
     for (int i = 0; i < STOPS; i++) {
         double along = 0.88 - 0.76 * (double)i / STOPS;
         for (int side = 0; side < 2; side++) {
@@ -284,8 +305,11 @@ static void line_label(il__plot *p, const il__line *l, rect *taken, size_t *n_ta
 
 int il__plot_layout(il__plot *plot, il_arena *arena, il_error *err)
 {
+    plot->box_w = plot->box_w > 0.0 ? plot->box_w : IL__PLOT_WIDTH_PX * 0.86;
+    plot->box_h = plot->box_h > 0.0 ? plot->box_h : IL__PLOT_HEIGHT_PX * 0.70;
+    plot->em = plot->em > 0.0 ? plot->em : gnuplot_em;
     ranges_choose(plot);
-    size_t most = plot->n_points + plot->n_lines + 1;
+    size_t most = plot->n_points + plot->n_lines + plot->n_curves + 1;
     plot->labels = il_arena_array(arena, most, sizeof *plot->labels);
     rect *taken = il_arena_array(arena, most, sizeof *taken);
     if (!plot->labels || !taken) {
@@ -297,6 +321,18 @@ int il__plot_layout(il__plot *plot, il_arena *arena, il_error *err)
     for (size_t i = 0; i < plot->n_lines; i++) {
         if (plot->lines[i].label) {
             line_label(plot, &plot->lines[i], taken, &n_taken);
+        }
+    }
+    for (size_t i = 0; i < plot->n_curves; i++) {
+        const il__curve *c = &plot->curves[i];
+        if (c->label && c->n >= 2) { /* its right half is straight enough to carry a label */
+            size_t from = c->n / 2 < c->n - 1 ? c->n / 2 : c->n - 2;
+            il__line chord = {.x0 = c->x[from],
+                              .y0 = c->y[from],
+                              .x1 = c->x[c->n - 1],
+                              .y1 = c->y[c->n - 1],
+                              .label = c->label};
+            line_label(plot, &chord, taken, &n_taken);
         }
     }
     return IL_OK;
