@@ -15,9 +15,9 @@
     X(il_verb_sweep)                                                                               \
     X(il_verb_analyze)                                                                             \
     X(il_verb_report)                                                                              \
-    X(il_verb_compare)                                                                             \
     X(il_verb_verify)                                                                              \
     X(il_verb_claims)                                                                              \
+    X(il_verb_compare)                                                                             \
     X(il_verb_import_llama_bench)                                                                  \
     X(il_verb_model_make)                                                                          \
     X(il_verb_model_list)                                                                          \
