@@ -162,7 +162,7 @@ static void test_expansion(void **state)
     (void)state;
     static const char text[] = "batch_sizes: [1, 8]\nprompt_tokens_list: [16, 128]\n"
                                "shapes: {n_layer: [2, 4], d_model: [64, 100], n_head: [4, 8]}\n"
-                               "claims: c.yaml\nslo: {itl_ms: 50}\n" TAIL;
+                               "cold_start: {samples: 6}\n" TAIL;
     il_study s;
     il_plan p;
     il_error err = {0};
@@ -174,7 +174,7 @@ static void test_expansion(void **state)
     assert_string_equal(s.scenarios[2].name, "p128");
     /* 64 and 100 by 4 heads, 64 by 8: three shapes a depth, and the model of the list. */
     assert_int_equal(s.n_models, 7);
-    assert_int_equal(s.n_notes, 3); /* left out of the grid, claims, slo */
+    assert_int_equal(s.n_notes, 2); /* left out of the grid, cold_start */
     check_ok(il_plan_make(&s, il_backend_find, &p, &err), &err);
     assert_int_equal(p.n_cells, 2 * 3 * 7);
     il_plan_free(&p);
