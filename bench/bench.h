@@ -7,6 +7,7 @@
 #define IL_BENCH_BENCH_H
 
 int bench_analyze(int argc, char **argv);
+int bench_coverage(int argc, char **argv);
 int bench_kernels(int argc, char **argv);
 int bench_regimes(int argc, char **argv);
 int bench_tokenizer(int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct {
     {"analyze", "the tables of a million rows against reading the file", bench_analyze},
     {"regimes", "breaks, crossings and change-points of known truth", bench_regimes},
     {"tokenizer", "text to token ids, MB/s, against copying the text", bench_tokenizer},
+    {"coverage", "what intervals and tests cover in simulation", bench_coverage},
 };
 
 int main(int argc, char **argv)

@@ -175,6 +175,30 @@ int il_log_mean_interval_series(const double *values, size_t n, double confidenc
     return rc;
 }
 
+int il_mean_interval_trend(const double *values, size_t n, double confidence, il_interval *out,
+                           il_error *err)
+{
+    *out = (il_interval){il_mean(values, n), NAN, NAN};
+    if (n < 3) {
+        return il_fail(err, IL_E_TOO_FEW, "%zu values give no interval about a trend, 3 would", n);
+    }
+    double nn = (double)n;
+    double sxx = nn * (nn * nn - 1) / 12;
+    double slope = 0;
+    for (size_t i = 0; i < n; i++) {
+        slope += ((double)i - (nn - 1) / 2) * (values[i] - out->estimate) / sxx;
+    }
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double e = values[i] - out->estimate - slope * ((double)i - (nn - 1) / 2);
+        sum += e * e;
+    }
+    double half = il_t_quantile(1 - (1 - confidence) / 2, nn - 2) * sqrt(sum / (nn - 2) / nn);
+    out->low = out->estimate - half;
+    out->high = out->estimate + half;
+    return IL_OK;
+}
+
 enum { MOST_RANKED = 4096 };
 
 /* p[2k + s]: probability of k ones so far with the last value s, of a chain that stays with

@@ -45,6 +45,13 @@ int il_mean_interval_series(const double *values, size_t n, double confidence, i
 int il_log_mean_interval_series(const double *values, size_t n, double confidence, il_interval *out,
                                 il_error *err);
 
+/* Interval of the mean over a run that may drift in a straight line: scatter about the least
+ * squares line through the series, t on n − 2 degrees of freedom. Exact for independent normal
+ * noise with any linear drift or none; the t interval takes the drift for noise and is too wide. n
+ * ≥ 3, else IL_E_TOO_FEW. values are in order of time, evenly spaced. */
+int il_mean_interval_trend(const double *values, size_t n, double confidence, il_interval *out,
+                           il_error *err);
+
 /* Ranks for the median when the series stays on its side of the median from one value to the next
  * with probability `stay` (0.5: independent, then as il_order_ranks; a normal AR(1) has
  * 1/2 + asin(ρ)/π). The count below the median then follows that of a two-state Markov chain, which
