@@ -6,9 +6,10 @@
 
 An independent second opinion: it reads journal.jsonl alone, shares no code with the program, uses
 nothing but the standard library, and works out calls, per-step times, medians with exact
-intervals, A/A ratios, closure, exponents and leave-one-out from first principles. Then it reads
-metrics.csv, analysis/*.csv and report.md, where they exist, and fails on every number that
-differs. Exit code 0: all agree, 1: something differs, 2: the run cannot be read.
+intervals, the law of step time against context, A/A ratios, closure, exponents and leave-one-out
+from first principles. Then it reads metrics.csv, analysis/*.csv and report.md, where they exist,
+and fails on every number that differs. Exit code 0: all agree, 1: something differs, 2: the run
+cannot be read.
 """
 import csv
 import json
@@ -388,6 +389,77 @@ def check_noise(run):
             fail(f"noise_floor.csv lacks the A/A arms of cell {o['cell']}")
 
 
+def rank_line(points):
+    """The median of pairwise slopes weighted with the distance of their x; median intercept."""
+    slopes = sorted(((q[1] - p[1]) / (q[0] - p[0]), abs(q[0] - p[0]))
+                    for i, p in enumerate(points) for q in points[i + 1:] if p[0] != q[0])
+    half, total = math.fsum(w for _, w in slopes) / 2, 0.0
+    slope = slopes[-1][0]
+    for i, (s, w) in enumerate(slopes):
+        total += w
+        if total > half * (1 + 1e-12):
+            slope = s
+            break
+        if abs(total - half) <= 1e-12 * half:
+            slope = (s + slopes[i + 1][0]) / 2
+            break
+    return median([y - slope * x for x, y in points]), slope
+
+
+def mean_interval(values):
+    n = len(values)
+    m = math.fsum(values) / n
+    if n < 2:
+        return m, math.nan, math.nan
+    half = t975(n - 1) * math.sqrt(math.fsum((v - m)**2 for v in values) / (n - 1) / n)
+    return m, m - half, m + half
+
+
+def check_steps(run):
+    """Rows of steps.csv whose levels do not change, of runs of 2 to 64 blocks."""
+    rows = table(run, "analysis/steps.csv")
+    if rows is None or not 2 <= run.plan["blocks"] <= 64:
+        return
+    for row in rows:
+        what = f"steps.csv: {row['backend']} {row['model']} batch {row['batch_size']}"
+        if row["change_points"] or "stamps" in row["note"] or not row["ci_low"]:
+            continue
+        cells = [c for c in run.cells if (c["backend"], c["model"], c["batch_size"]) ==
+                 (row["backend"], row["model"], float(row["batch_size"]))]
+        times = {}  # block → cell → step → [ms]
+        context = {}
+        for c in run.calls.values():
+            if c.status == "ok" and not c.warm and c.cell in {k["cell"] for k in cells}:
+                scenario = named(run.plan["scenarios"], run.cells[c.cell]["scenario"])
+                context[c.cell] = c.o["seq_len"] + (scenario.get("depth_tok") or 0)
+                before = c.o["t_first_ns"]
+                for k, stamp in enumerate(c.o["t_step_ns"]):
+                    times.setdefault(c.block, {}).setdefault(c.cell, {}).setdefault(k, []).append(
+                        (stamp - before) / 1e6)
+                    before = stamp
+        n_bins = max(1, 128 // len(context))
+        lines = []
+        for block in sorted(times):
+            if len(times[block]) < len(context):
+                continue
+            points = []
+            for cell, steps in sorted(times[block].items()):
+                n = len(steps)
+                bins = min(n_bins, n)
+                for b in range(bins):
+                    low, high = b * n // bins, (b + 1) * n // bins
+                    points.append((context[cell] + (low + high - 1) / 2,
+                                   median([median(steps[k]) for k in range(low, high)])))
+            lines.append(rank_line(points))
+        same(what + " n_replicates", len(lines), num(row["n_replicates"]))
+        for name, values, unit, keys in (
+                ("a", [a for a, _ in lines], 1, ("a_ms", "a_ci_low", "a_ci_high")),
+                ("b", [b for _, b in lines], 1000,
+                 ("b_us_per_context_token", "ci_low", "ci_high"))):
+            for key, value in zip(keys, mean_interval(values)):
+                same(f"{what} {name}: {key}", value * unit, num(row[key]), 1e-6, 1e-9)
+
+
 X_OF = {"params_total": "params_total", "params_non_embedding": "params_non_embedding",
         "n_layer": "n_layer"}
 
@@ -603,6 +675,7 @@ def main():
     medians = all_medians(run)
     check_medians(run, medians)
     check_noise(run)
+    check_steps(run)
     check_laws(run)
     check_tails(run)
     check_report(run, medians)

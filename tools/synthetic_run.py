@@ -10,6 +10,8 @@ Times follow ms = 10^(a + slope·log10(parameters in millions) + model + block +
 deviations normal with standard deviations --model-sd, --block-sd and --call-sd in log10. The block
 deviation belongs to one process of one model: measured calls of a block share it, an A/A arm and
 another block draw anew. An unsplit call takes what a split one of its block takes, so closure is 1.
+With --context-us a step takes that much longer for every token in the cache, before the deviations
+of process and call; --step-sd is that of a single step.
 """
 import argparse
 import csv
@@ -23,7 +25,7 @@ import sys
 import tempfile
 import zlib
 
-GEN = 8
+GEN = 8  # at least the values that a search for changes needs
 
 
 class Journal:
@@ -78,10 +80,14 @@ class Truth:
 
     def stamps(self, journal, cell, process):
         """t0, t_first and the steps' stamps of one call: a prefill as long as two steps."""
-        step = 10**(self.y[cell["model"]] + process + self.rng.gauss(0, self.args.call_sd))
+        factor = 10**(process + self.rng.gauss(0, self.args.call_sd))
+        step = 10**self.y[cell["model"]]
         t = [journal.now_ns]
-        for ms in [2 * step] + [step] * GEN:
-            t.append(t[-1] + round(ms * 1e6))
+        for k in range(-1, GEN):
+            ms = 2 * step if k < 0 else step + self.args.context_us / 1e3 * (cell["seq_len"] + k)
+            if self.args.step_sd > 0:
+                ms *= 10**self.rng.gauss(0, self.args.step_sd)
+            t.append(t[-1] + round(ms * factor * 1e6))
         journal.pass_time((t[-1] - t[0]) / 1e6)
         return t
 
@@ -136,6 +142,7 @@ def rows_of(directory, name):
 def simulate(args):
     covered = known = supported = laws = raw = verdicts = pairs = closed = closures = 0
     methods, width = set(), []
+    slopes = slopes_held = changes = 0
     top = tempfile.mkdtemp()
     try:
         for seed in range(args.simulate):
@@ -153,6 +160,12 @@ def simulate(args):
                         known += 1
                         covered += float(row["ci_low"]) <= args.slope <= float(row["ci_high"])
                         width.append(float(row["ci_high"]) - float(row["ci_low"]))
+            for row in rows_of(run, "steps.csv"):
+                if row["ci_low"]:
+                    slopes += 1
+                    slopes_held += (float(row["ci_low"]) <= args.context_us
+                                    <= float(row["ci_high"]))
+                    changes += row["change_points"] != ""
             for row in rows_of(run, "noise_floor.csv"):
                 if row["mode"] == "e2e_kv" and row["closure_ci_low"]:
                     closures += 1
@@ -177,6 +190,8 @@ def simulate(args):
     print(f"A/A: raw intervals exclude 1 in {raw} of {pairs} ({100 * raw / max(pairs, 1):.1f} %); "
           f"beyond twice the half-width too in {verdicts} "
           f"({100 * verdicts / max(pairs, 1):.2f} %)")
+    print(f"steps: interval of the context's cost covers {args.context_us} us in {slopes_held} of "
+          f"{slopes} ({100 * slopes_held / max(slopes, 1):.1f} %); levels change in {changes}")
     print(f"closure: interval covers 1 in {closed} of {closures} "
           f"({100 * closed / max(closures, 1):.1f} %)")
 
@@ -195,6 +210,8 @@ def main():
     p.add_argument("--model-sd", type=float, default=0.05)
     p.add_argument("--block-sd", type=float, default=0.01)
     p.add_argument("--call-sd", type=float, default=0.01)
+    p.add_argument("--step-sd", type=float, default=0.0)
+    p.add_argument("--context-us", type=float, default=0.0)
     args = p.parse_args()
     if args.simulate and args.inferlaw:
         simulate(args)

@@ -20,7 +20,13 @@ static const char *const columns[] = {"backend",      "model",      "batch_size"
                                       "context_high", "n_outliers", "outliers",
                                       "note"};
 
-enum { MOST_POINTS = 128, LONGEST_SERIES = 512, LISTED = 5, MOST_SEGMENTS = 1000 };
+enum {
+    MOST_POINTS = 128,
+    LONGEST_SERIES = 512,
+    LISTED = 5,
+    MOST_SEGMENTS = 1000,
+    LEAST_REPLICATES = 5
+};
 /* Smaller changes of level are nobody's concern; ln. */
 #define LEAST_CHANGE 0.01
 /* Steps are not told apart more finely than this share of their typical time. */
@@ -133,13 +139,77 @@ static double expected(const line *l, double context)
     return ms > 0 ? ms : NAN;
 }
 
+/* ln of what the line leaves of the steps [from, to) of a bin, their median; NaN when not known. */
+static double rest_of_bin(const il__step_series *s, const double *times, size_t bin, const line *l,
+                          double *scratch)
+{
+    for (size_t k = 0; k < s->bin; k++) {
+        size_t step = bin * s->bin + k;
+        scratch[k] = log(times[step] / expected(l, s->context + (double)step));
+        if (!isfinite(scratch[k])) {
+            return NAN;
+        }
+    }
+    return s->bin == 1 ? scratch[0] : il_quantile_select(scratch, s->bin, 0.5);
+}
+
+/* The change as one replicate shows it; NaN when it lacks a step. */
+static double change_in(const il__step_series *s, size_t which, size_t n, const double *times,
+                        const line *l, double *work)
+{
+    const size_t *at = s->changes.at;
+    size_t ends[3] = {which == 0 ? 0 : at[which - 1], at[which],
+                      which + 1 < s->changes.n ? at[which + 1] : n};
+    double level[2];
+    for (size_t side = 0; side < 2; side++) {
+        size_t count = ends[side + 1] - ends[side];
+        for (size_t i = 0; i < count; i++) {
+            work[i] = rest_of_bin(s, times, ends[side] + i, l, work + n);
+            if (isnan(work[i])) {
+                return NAN;
+            }
+        }
+        level[side] = il_quantile_select(work, count, 0.5);
+    }
+    return level[1] - level[0];
+}
+
+/* A burst of noise in a few calls looks like a level too: a change stands when the replicates agree
+ * on it, 0 outside the 99 % t interval of their differences. */
+static int confirm_changes(const il__step_group *g, il__step_series *s, const double *rest,
+                           size_t n, const line *l, il_error *err)
+{
+    double *work = malloc((n + s->bin + g->n_replicates) * sizeof *work);
+    int rc = work ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for %zu steps", n);
+    for (size_t which = 0; rc == IL_OK && which < s->changes.n;) {
+        double *changes = work + n + s->bin;
+        size_t n_known = 0;
+        for (size_t r = 0; r < g->n_replicates; r++) {
+            double change = change_in(s, which, n, s->medians + r * s->n_steps, l, work);
+            if (!isnan(change)) {
+                changes[n_known++] = change;
+            }
+        }
+        il_interval ci = {NAN, NAN, NAN};
+        (void)il_mean_interval(changes, n_known, 0.99, &ci, NULL);
+        if (n_known >= LEAST_REPLICATES && (ci.low > 0 || ci.high < 0)) {
+            which++;
+        } else {
+            rc = il_changes_drop(&s->changes, rest, n, which, err);
+            which = 0; /* its neighbours have other segments beside them now */
+        }
+    }
+    free(work);
+    return rc;
+}
+
 /* Changes of level of what the line leaves of a series. */
-static int find_changes(il__step_series *s, const line *l, il_error *err)
+static int find_changes(const il__step_group *g, il__step_series *s, const line *l, il_error *err)
 {
     il_changes_free(&s->changes);
     s->bin = (s->n_steps + LONGEST_SERIES - 1) / LONGEST_SERIES;
     size_t n = s->n_steps / s->bin;
-    if (n < IL_CHANGEPOINT_LEAST || isnan(l->b.estimate)) {
+    if (n < IL_CHANGEPOINT_LEAST || g->n_replicates < LEAST_REPLICATES || isnan(l->b.estimate)) {
         return IL_OK;
     }
     double *rest = malloc((n + s->bin) * sizeof *rest);
@@ -148,14 +218,11 @@ static int find_changes(il__step_series *s, const line *l, il_error *err)
     }
     bool known = true;
     for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < s->bin; k++) {
-            size_t step = i * s->bin + k;
-            rest[n + k] = log(s->typical[step] / expected(l, s->context + (double)step));
-        }
-        rest[i] = s->bin == 1 ? rest[n] : il_quantile_select(rest + n, s->bin, 0.5);
-        known = known && isfinite(rest[i]);
+        rest[i] = rest_of_bin(s, s->typical, i, l, rest + n);
+        known = known && !isnan(rest[i]);
     }
     int rc = known ? il_changes_find(rest, n, LEAST_CHANGE, &s->changes, err) : IL_OK;
+    rc = rc ? rc : confirm_changes(g, s, rest, n, l, err);
     free(rest);
     return rc;
 }
@@ -167,7 +234,7 @@ static int fit_with_changes(il__step_group *g, line *out, il_error *err)
     int rc = fit(g, out, err);
     for (int pass = 0; pass < 2 && rc == IL_OK; pass++) {
         for (size_t s = 0; s < g->n_series && rc == IL_OK; s++) {
-            rc = find_changes(&g->series[s], out, err);
+            rc = find_changes(g, &g->series[s], out, err);
         }
         if (rc != IL_OK || !has_changes(g)) {
             break;
@@ -288,6 +355,11 @@ static void say_note(const il__step_group *g, il_buf *out)
     if (g->n_chunked > 0) {
         (void)il_buf_printf(out, "%zu calls have fewer stamps than steps and are left out",
                             g->n_chunked);
+    }
+    if (g->n_series > 0 && g->n_replicates < LEAST_REPLICATES) {
+        (void)il_buf_printf(out, "%schanges of level are not looked for below %d %s",
+                            out->len ? "; " : "", (int)LEAST_REPLICATES,
+                            g->by_block ? "blocks" : "calls");
     }
     if (has_changes(g)) {
         (void)il_buf_printf(out, "%sthe slope is that within levels", out->len ? "; " : "");

@@ -208,6 +208,25 @@ void il_changes_free(il_changes *changes)
     *changes = (il_changes){0};
 }
 
+int il_changes_drop(il_changes *changes, const double *values, size_t n, size_t which,
+                    il_error *err)
+{
+    size_t from = which == 0 ? 0 : changes->at[which - 1];
+    size_t to = which + 1 < changes->n ? changes->at[which + 1] : n;
+    double *work = malloc((to - from) * sizeof *work);
+    if (!work) {
+        return il_fail(err, IL_E_NOMEM, "no memory for %zu values", to - from);
+    }
+    changes->level[which] = level_of(values, from, to, work);
+    memmove(changes->at + which, changes->at + which + 1,
+            (changes->n - which - 1) * sizeof *changes->at);
+    memmove(changes->level + which + 1, changes->level + which + 2,
+            (changes->n - which - 1) * sizeof *changes->level);
+    changes->n--;
+    free(work);
+    return IL_OK;
+}
+
 static void classify(const il_changes *changes, size_t n, double least_change, il_steadiness *kind,
                      size_t *change_at)
 {

@@ -41,6 +41,10 @@ typedef struct il_changes {
 int il_changes_find(const double *values, size_t n, double least_change, il_changes *out,
                     il_error *err);
 void il_changes_free(il_changes *changes);
+/* Takes back one change, 0 ≤ which < changes->n: its two segments become one. values and n as in
+ * il_changes_find. NOMEM. */
+int il_changes_drop(il_changes *changes, const double *values, size_t n, size_t which,
+                    il_error *err);
 
 /* Modified z score of a value; the MAD is no less than floor. */
 double il_modified_z(double value, double median, double mad, double floor);

@@ -30,6 +30,13 @@ static void shifts_are_dated_and_spikes_are_not(void **state)
     check_close(c.level[0], 0, 0.01);
     check_close(c.level[1], 0.12, 0.01);
     check_close(c.level[2], 0.05, 0.01);
+    check_ok(il_changes_drop(&c, v, 120, 0, &err), &err);
+    assert_int_equal(c.n, 1);
+    assert_int_equal(c.at[0], 90);
+    check_close(c.level[0], 0.12, 0.02); /* 54 of its 90 values */
+    check_close(c.level[1], 0.05, 0.01);
+    check_ok(il_changes_drop(&c, v, 120, 0, &err), &err);
+    assert_int_equal(c.n, 0);
     il_changes_free(&c);
     /* the same shifts are nobody's concern when only larger ones are asked for */
     check_ok(il_changes_find(v, 120, 0.2, &c, &err), &err);

@@ -155,7 +155,7 @@ static void davies_keeps_its_size(void **state)
 {
     (void)state;
     const size_t sizes[] = {10, 20, 30};
-    const int trials = 3000;
+    const int trials = 2000;
     for (size_t k = 0; k < 3; k++) {
         il_stream stream = il_stream_open(5, "davies", k ? "more" : "ten");
         int at05 = 0, at01 = 0;
