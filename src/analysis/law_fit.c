@@ -6,9 +6,20 @@
 
 /* Resamples of a form that is searched for take a hundred times as long as those of a line. */
 enum { MOST_SEARCHED_RESAMPLES = 1000 };
-/* A resample of few models often holds too few different ones for the form; the t interval stands
- * until there are five more models than terms. */
-enum { MORE_MODELS_TO_RESAMPLE = 5 };
+/* A resample of few models often holds too few different ones to fix a form of many terms, and its
+ * interval is then far too wide (docs/laws.md): the t interval stands until there are this many. */
+static size_t least_to_resample(il_form form)
+{
+    switch (form) {
+    case IL_FORM_AFFINE_POWER:
+        return 15;
+    case IL_FORM_LINEAR_SHAPE:
+    case IL_FORM_DEPTH_WIDTH:
+        return 20;
+    default:
+        return 7;
+    }
+}
 
 size_t il__law_main_term(il_form form)
 {
@@ -158,7 +169,7 @@ static int fit_one(const il__run *run, il__law *l, il_error *err)
             (il_interval){l->loo.fit.coef[t], l->loo.loo.ci_low[t], l->loo.loo.ci_high[t]};
     }
     rc = il_form_loo_error(&l->loo, l->ms, &l->mape, &l->p95, err);
-    if (rc == IL_OK && l->n >= k + MORE_MODELS_TO_RESAMPLE) {
+    if (rc == IL_OK && l->n >= least_to_resample(l->form)) {
         l->ci_method = "nested_bootstrap";
         rc = resample(run, l, err);
     }
