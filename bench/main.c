@@ -17,6 +17,7 @@ static const struct {
     {"decode", "whole-model decode against the read bandwidth", bench_decode},
     {"prefill", "whole-model prefill against the multiply-add peak", bench_prefill},
     {"analyze", "the tables of a million rows against reading the file", bench_analyze},
+    {"laws", "intervals of known laws and the choice of their form, simulated", bench_laws},
     {"regimes", "breaks, crossings and change-points of known truth", bench_regimes},
     {"tokenizer", "text to token ids, MB/s, against copying the text", bench_tokenizer},
     {"coverage", "what intervals and tests cover in simulation", bench_coverage},

@@ -76,6 +76,7 @@ static void fill_x(const il__run *run, const il__aggregates *all, const il__aggr
     double flops = 0;
     double passes = 0;
     double floors = 0;
+    double memory = 0;
     for (size_t i = item->first; i < item->first + item->n; i++) {
         il__floor floor;
         const il_cell *its = il_rows_cell(run->rows, all->cells[i]);
@@ -84,6 +85,7 @@ static void fill_x(const il__run *run, const il__aggregates *all, const il__aggr
         flops += log(its->flops);
         passes += log(passes_of(run, its));
         floors += il__floor_of(run, its, &floor) ? log(floor.floor_ms) : NAN;
+        memory += floor.memory_bound_ms / floor.floor_ms;
     }
     model->x[IL__X_bytes_read] = exp(bytes / (double)item->n);
     model->x[IL__X_flops] = exp(flops / (double)item->n);
@@ -91,6 +93,7 @@ static void fill_x(const il__run *run, const il__aggregates *all, const il__aggr
     model->passes_known = !isnan(model->passes);
     model->passes = model->passes_known ? model->passes : 1;
     model->floor_ms = exp(floors / (double)item->n);
+    model->floor_memory = memory / (double)item->n;
 }
 
 /* Median over replicates of a cell, log10; NaN when none is left. */

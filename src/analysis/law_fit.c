@@ -6,9 +6,20 @@
 
 /* Resamples of a form that is searched for take a hundred times as long as those of a line. */
 enum { MOST_SEARCHED_RESAMPLES = 1000 };
-/* A resample of few models often holds too few different ones for the form; the t interval stands
- * until there are five more models than terms. */
-enum { MORE_MODELS_TO_RESAMPLE = 5 };
+/* A resample of few models often holds too few different ones to fix a form of many terms, and its
+ * interval is then far too wide (docs/laws.md): the t interval stands until there are this many. */
+static size_t least_to_resample(il_form form)
+{
+    switch (form) {
+    case IL_FORM_AFFINE_POWER:
+        return 15;
+    case IL_FORM_LINEAR_SHAPE:
+    case IL_FORM_DEPTH_WIDTH:
+        return 20;
+    default:
+        return 7;
+    }
+}
 
 size_t il__law_main_term(il_form form)
 {
@@ -158,39 +169,55 @@ static int fit_one(const il__run *run, il__law *l, il_error *err)
             (il_interval){l->loo.fit.coef[t], l->loo.loo.ci_low[t], l->loo.loo.ci_high[t]};
     }
     rc = il_form_loo_error(&l->loo, l->ms, &l->mape, &l->p95, err);
-    if (rc == IL_OK && l->n >= k + MORE_MODELS_TO_RESAMPLE) {
+    if (rc == IL_OK && l->n >= least_to_resample(l->form)) {
         l->ci_method = "nested_bootstrap";
         rc = resample(run, l, err);
     }
     return rc;
 }
 
+int il__law_fit(const il__run *run, const il__law_data *data, il_form form, const char *x_name,
+                il__law_x x_kind, il__law *out, il_error *err)
+{
+    *out = (il__law){.data = data,
+                     .form = form,
+                     .x_name = x_name,
+                     .ci_method = "",
+                     .mape = NAN,
+                     .p95 = NAN,
+                     .aicc = NAN,
+                     .delta_aicc = NAN,
+                     .main_unflagged = NAN};
+    for (size_t t = 0; t < IL_FORM_MOST_TERMS; t++) {
+        out->terms[t] = (il_interval){NAN, NAN, NAN};
+    }
+    int rc = collect(out, x_kind, err);
+    return rc || out->n == 0 ? rc : fit_one(run, out, err);
+}
+
+void il__law_free(il__law *law)
+{
+    if (law->fitted) {
+        il_form_loo_free(&law->loo);
+    }
+    free(law->models);
+    free(law->x);
+    free(law->ms);
+    *law = (il__law){0};
+}
+
+/* An x that no model has gives no law. */
 static int add_law(const il__run *run, const il__law_data *data, il_form form, const char *x_name,
                    il__law_x x_kind, il__laws *out, il_error *err)
 {
     il__law *l = &out->items[out->n];
-    *l = (il__law){.data = data,
-                   .form = form,
-                   .x_name = x_name,
-                   .ci_method = "",
-                   .mape = NAN,
-                   .p95 = NAN,
-                   .aicc = NAN,
-                   .delta_aicc = NAN,
-                   .main_unflagged = NAN};
-    for (size_t t = 0; t < IL_FORM_MOST_TERMS; t++) {
-        l->terms[t] = (il_interval){NAN, NAN, NAN};
+    int rc = il__law_fit(run, data, form, x_name, x_kind, l, err);
+    if (rc == IL_OK && l->n > 0) {
+        out->n++;
+    } else {
+        il__law_free(l);
     }
-    out->n++; /* so that it is freed */
-    int rc = collect(l, x_kind, err);
-    if (rc == IL_OK && l->n == 0) {
-        free(l->models);
-        free(l->x);
-        free(l->ms);
-        out->n--; /* an x that no model has gives no row */
-        return IL_OK;
-    }
-    return rc ? rc : fit_one(run, l, err);
+    return rc;
 }
 
 /* Whether an x adds anything: active parameters that are the total ones do not, nor does a width
@@ -288,13 +315,7 @@ int il__laws_fit(const il__run *run, const il__law_data *data, il__laws *out, il
 void il__laws_free(il__laws *laws)
 {
     for (size_t i = 0; i < laws->n; i++) {
-        il__law *l = &laws->items[i];
-        if (l->fitted) {
-            il_form_loo_free(&l->loo);
-        }
-        free(l->models);
-        free(l->x);
-        free(l->ms);
+        il__law_free(&laws->items[i]);
     }
     il_selection_free(&laws->choice);
     free(laws->items);

@@ -39,6 +39,11 @@ typedef struct il__laws {
 
 /* The term that sentences quote: slope, b, s, β of layers, time per layer. */
 size_t il__law_main_term(il_form form);
+/* One law: fitted, judged and resampled, or with n 0 when no model has its x. x_name must outlive
+ * it; x_kind is read for forms of one x. il__law_free also after a failure. */
+int il__law_fit(const il__run *run, const il__law_data *data, il_form form, const char *x_name,
+                il__law_x x_kind, il__law *out, il_error *err);
+void il__law_free(il__law *law);
 int il__laws_fit(const il__run *run, const il__law_data *data, il__laws *out, il_error *err);
 void il__laws_free(il__laws *laws);
 /* The verdict's reason in words, with the number and the model. */

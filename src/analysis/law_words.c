@@ -124,6 +124,36 @@ static void say_unfitted(const il__law *l, il_buf *out)
     }
 }
 
+static void say_leverage(const il__law *l, il_buf *out)
+{
+    const char *name = l->models[l->judgement.model]->name;
+    const il_form_columns *c = &l->loo.columns;
+    if (c->n_columns < 2) {
+        (void)il_buf_printf(out, "%s alone fixes the %s: leverage 1", name,
+                            term_name(l, il__law_main_term(l->form)));
+        return;
+    }
+    (void)il_buf_printf(out, "%s alone fixes one of the coefficients: leverage 1", name);
+    for (size_t j = 0; j < c->n_columns; j++) {
+        (void)il_buf_printf(out, "%s %.1f of %s", j == 0 ? " (variance inflation" : ",", c->vif[j],
+                            column_name(l->form, j));
+    }
+    (void)il_buf_printf(out, ", condition number %.1f)", c->condition);
+}
+
+static void say_undetermined(const il__law *l, il_buf *out)
+{
+    if (l->form == IL_FORM_AFFINE_POWER && l->loo.fit.on_bound[2] && l->loo.fit.coef[1] > 0) {
+        (void)il_buf_printf(out, "s is %.4g, where the search ends: no exponent of this form fits",
+                            l->loo.fit.coef[2]);
+        return;
+    }
+    (void)il_buf_printf(out,
+                        "the coefficients of %s are not determined: the time does not follow %s, "
+                        "or too few different values are there",
+                        il_form_name(l->form), l->x_name);
+}
+
 static void say_verdict(const il__law *l, il_buf *out)
 {
     const il_form_judgement *j = &l->judgement;
@@ -143,15 +173,10 @@ static void say_verdict(const il__law *l, il_buf *out)
         say_confounded(l, out);
         break;
     case IL_FORM_LEVERAGE_ONE:
-        (void)il_buf_printf(out, "%s alone fixes the %s: leverage 1", l->models[j->model]->name,
-                            il_form_n_x(l->form) == 1 ? term_name(l, il__law_main_term(l->form))
-                                                      : "part that only it can tell");
+        say_leverage(l, out);
         return;
     case IL_FORM_UNDETERMINED:
-        (void)il_buf_printf(out,
-                            "the coefficients of %s are not determined: the time does not "
-                            "follow %s, or too few different values are there",
-                            il_form_name(l->form), l->x_name);
+        say_undetermined(l, out);
         return;
     case IL_FORM_DECISIVE:
         say_decisive(l, out);

@@ -189,7 +189,8 @@ il_form_judgement il_form_judge(const il_form_loo *loo)
             return out;
         }
     }
-    if (!loo->fit.determined) {
+    bool exponent_held = loo->fit.form == IL_FORM_AFFINE_POWER && loo->fit.on_bound[2];
+    if (!loo->fit.determined || exponent_held) {
         out.verdict = IL_FORM_UNDETERMINED;
     } else if (out.n_decisive > 0) {
         out.verdict = IL_FORM_DECISIVE;

@@ -23,7 +23,8 @@ typedef enum il_form_verdict {
     IL_FORM_TOO_FEW_MODELS, /* n < terms + 3 */
     IL_FORM_CONFOUNDED,     /* condition > 30 or a VIF > 10 */
     IL_FORM_LEVERAGE_ONE,
-    IL_FORM_UNDETERMINED, /* b is 0, so that no exponent is defined */
+    IL_FORM_UNDETERMINED, /* b is 0, so that no exponent is defined; or s is where the search ends
+                           */
     IL_FORM_DECISIVE,
 } il_form_verdict;
 

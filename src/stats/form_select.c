@@ -114,8 +114,10 @@ static void fill_nested(const work *w, il_selection *out, double *means)
                                     : NAN;
             known = known && !isnan(out->predicted[i]);
             below = below || out->predicted[i] <= 0;
-            w->errors[i] = fabs(out->predicted[i] / w->candidates[0].ms[i] - 1);
         }
+    }
+    for (size_t i = 0; i < w->n; i++) {
+        w->errors[i] = fabs(out->predicted[i] / w->candidates[0].ms[i] - 1);
     }
     if (known && below) {
         out->mape = out->p95 = INFINITY;

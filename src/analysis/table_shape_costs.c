@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * shape_costs.csv: what a layer, a unit of width and a head cost, and what a layer's time is spent
+ * on (docs/laws.md).
+ */
+#include "analysis/law_fit.h"
+
+#include "stats/fieller.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const columns[] = {"backend",   "batch_size", "mode",    "quantity",
+                                      "unit",      "estimate",   "ci_low",  "ci_high",
+                                      "ci_method", "n_models",   "verdict", "because"};
+static const char shape_x[] = "n_layer*d_model*n_head";
+enum { LEAST_DEPTHS = 4 }; /* of a sweep */
+
+typedef struct target {
+    const il__run *run;
+    const il__law_data *data;
+    double divisor;   /* rows to passes */
+    const char *each; /* what a time is counted per, beside its own unit: "", "/step", "/call" */
+    il_csv_writer *out;
+} target;
+
+/* One row; the estimate is not told without a fit. */
+typedef struct fact {
+    const char *quantity, *unit, *each;
+    il_interval value;
+    const char *ci_method, *verdict, *because;
+    size_t n_models;
+} fact;
+
+static void write_fact(const target *to, const fact *f)
+{
+    char unit[64];
+    (void)snprintf(unit, sizeof unit, "%s%s", f->unit, f->each);
+    bool told = isfinite(f->value.low) || isfinite(f->value.high);
+    il_csv_text(to->out, il__text(to->run, to->data->key->backend));
+    il_csv_f64(to->out, to->data->key->batch_size);
+    il_csv_text(to->out, il__text(to->run, to->data->key->mode));
+    il_csv_text(to->out, f->quantity);
+    il_csv_text(to->out, unit);
+    il_csv_f64(to->out, f->value.estimate);
+    il_csv_f64(to->out, f->value.low);
+    il_csv_f64(to->out, f->value.high);
+    il_csv_text(to->out, told ? f->ci_method : "");
+    il_csv_i64(to->out, (int64_t)f->n_models);
+    il_csv_text(to->out, f->verdict);
+    il_csv_text(to->out, f->because);
+    il_csv_end_row(to->out);
+}
+
+static il_interval divided(il_interval value, double by)
+{
+    return (il_interval){value.estimate / by, value.low / by, value.high / by};
+}
+
+static il_interval term_of(const il__law *l, size_t term)
+{
+    return (il_interval){l->fitted ? l->loo.fit.coef[term] : NAN, l->terms[term].low,
+                         l->terms[term].high};
+}
+
+/* A layer's cost in units of width: the ratio of two coefficients of one fit. */
+static int write_ratio(const target *to, const il__law *l, fact f, il_error *err)
+{
+    char words[256];
+    f.quantity = "layer_over_width";
+    f.unit = "units of width/layer";
+    f.each = "";
+    f.ci_method = "fieller";
+    f.value = (il_interval){NAN, NAN, NAN};
+    if (l->fitted && l->loo.fit.determined && l->loo.fit.dof > 0) {
+        const il_form_fit *fit = &l->loo.fit;
+        double s2 = fit->sigma * fit->sigma;
+        il_fieller got;
+        int rc = il_fieller_ratio(fit->coef[1], fit->coef[2], s2 * fit->inverse[1][1],
+                                  s2 * fit->inverse[2][2], s2 * fit->inverse[1][2], fit->dof, 0.95,
+                                  &got, err);
+        if (rc != IL_OK && rc != IL_E_INVALID) {
+            return rc;
+        }
+        f.value.estimate = rc == IL_OK ? got.ratio : NAN;
+        if (rc == IL_OK && got.kind == IL_FIELLER_BOUNDED) {
+            f.value.low = got.low;
+            f.value.high = got.high;
+        } else if (strcmp(f.verdict, "supported") == 0) {
+            (void)snprintf(words, sizeof words,
+                           "the cost of a unit of width, %.4g ms, is not told from 0: the ratio "
+                           "has no bounds",
+                           fit->coef[2] / to->divisor);
+            f.verdict = "not_identifiable";
+            f.because = words;
+        }
+    }
+    write_fact(to, &f);
+    return IL_OK;
+}
+
+/* The two forms over all shapes of the run. */
+static int write_forms(const target *to, il_error *err)
+{
+    static const struct {
+        il_form form;
+        const char *quantities[3], *units[3];
+    } list[] = {{IL_FORM_LINEAR_SHAPE,
+                 {"per_layer_ms", "per_width_unit_ms", "per_head_ms"},
+                 {"ms/layer", "ms/unit of width", "ms/head"}},
+                {IL_FORM_DEPTH_WIDTH,
+                 {"exponent_n_layer", "exponent_d_model", "exponent_n_head"},
+                 {"", "", ""}}};
+    int rc = IL_OK;
+    for (size_t i = 0; i < IL__COUNT_OF(list) && rc == IL_OK; i++) {
+        il__law l;
+        il_buf because;
+        il_buf_init(&because, 1 << 16);
+        bool linear = list[i].form == IL_FORM_LINEAR_SHAPE;
+        rc = il__law_fit(to->run, to->data, list[i].form, shape_x, IL__X_COUNT, &l, err);
+        if (rc == IL_OK && l.n > 0) {
+            il__law_say_why(&l, &because);
+            fact f = {.each = linear ? to->each : "",
+                      .ci_method = l.ci_method,
+                      .verdict = il__law_verdict(&l),
+                      .because = il_buf_text(&because),
+                      .n_models = l.n};
+            for (size_t t = 0; t < 3; t++) {
+                f.quantity = list[i].quantities[t];
+                f.unit = list[i].units[t];
+                f.value = divided(term_of(&l, t + 1), linear ? to->divisor : 1);
+                write_fact(to, &f);
+            }
+            rc = linear ? write_ratio(to, &l, f, err) : IL_OK;
+        }
+        rc = rc ? rc : because.status ? il_fail(err, because.status, "no memory for words") : IL_OK;
+        il_buf_free(&because);
+        il__law_free(&l);
+    }
+    return rc;
+}
+
+/* Time a layer adds to the floor, and the part of it that memory bounds; NaN when not known. */
+static void floor_slopes(const il__law_data *sweep, double *floor, double *memory)
+{
+    *floor = *memory = NAN;
+    size_t n = sweep->n_models;
+    double *work = malloc(3 * n * sizeof *work);
+    il_line line;
+    for (size_t i = 0; work && i < n; i++) {
+        const il__law_model *model = &sweep->models[i];
+        work[i] = model->x[IL__X_n_layer];
+        work[n + i] = model->floor_ms;
+        work[2 * n + i] = model->floor_ms * model->floor_memory;
+    }
+    if (work && il_line_fit(work, work + n, n, &line) == IL_OK) {
+        *floor = line.slope;
+        (void)il_line_fit(work, work + 2 * n, n, &line);
+        *memory = line.slope;
+    }
+    free(work);
+}
+
+/* A share part/slope, whose interval is that of the slope alone: the floor's own is narrower. */
+static il_interval share_of(double part, il_interval slope, bool rest)
+{
+    il_interval out = {part / slope.estimate, part / slope.high, part / slope.low};
+    if (!(slope.low > 0)) {
+        out.low = out.high = NAN; /* a layer may cost nothing: its parts have no shares */
+    }
+    if (rest) {
+        out = (il_interval){1 - out.estimate, 1 - out.high, 1 - out.low};
+    }
+    return out;
+}
+
+static void write_shares(const target *to, const il__law *l, const il__law_data *sweep, fact f,
+                         const char *at)
+{
+    double floor;
+    double memory;
+    char name[96];
+    il_interval slope = term_of(l, 1);
+    floor_slopes(sweep, &floor, &memory);
+    if (isnan(floor)) {
+        f.verdict = "not_identifiable";
+        f.because = "no ceilings, or no bytes and FLOPs, are known of these models";
+    }
+    const struct {
+        const char *name;
+        il_interval value;
+    } shares[] = {{"overhead", share_of(floor, slope, true)},
+                  {"bytes", share_of(memory, slope, false)},
+                  {"flops", share_of(floor - memory, slope, false)}};
+    f.unit = "";
+    f.each = "";
+    for (size_t i = 0; i < IL__COUNT_OF(shares); i++) {
+        (void)snprintf(name, sizeof name, "depth_share_%s@%s", shares[i].name, at);
+        f.quantity = name;
+        f.value = shares[i].value;
+        write_fact(to, &f);
+    }
+}
+
+/* The models of one width and head count, which differ in depth. */
+static int write_sweep(const target *to, const il__law_data *sweep, const char *at, il_error *err)
+{
+    char x_name[80];
+    char name[96];
+    il__law l;
+    il_buf because;
+    il_buf_init(&because, 1 << 16);
+    (void)snprintf(x_name, sizeof x_name, "n_layer@%s", at);
+    int rc = il__law_fit(to->run, sweep, IL_FORM_AFFINE, x_name, IL__X_n_layer, &l, err);
+    if (rc == IL_OK && l.n > 0) {
+        il__law_say_why(&l, &because);
+        fact f = {.quantity = name,
+                  .each = to->each,
+                  .ci_method = l.ci_method,
+                  .verdict = il__law_verdict(&l),
+                  .because = il_buf_text(&because),
+                  .n_models = l.n};
+        f.unit = "ms/layer";
+        f.value = divided(term_of(&l, 1), to->divisor);
+        (void)snprintf(name, sizeof name, "layer_sweep_slope_ms@%s", at);
+        write_fact(to, &f);
+        f.unit = "ms";
+        f.value = divided(term_of(&l, 0), to->divisor);
+        (void)snprintf(name, sizeof name, "layer_sweep_intercept_ms@%s", at);
+        write_fact(to, &f);
+        write_shares(to, &l, sweep, f, at);
+    }
+    rc = rc ? rc : because.status ? il_fail(err, because.status, "no memory for words") : IL_OK;
+    il_buf_free(&because);
+    il__law_free(&l);
+    return rc;
+}
+
+/* -1, 0, 1; unknown after all numbers. */
+static int order_of(double a, double b)
+{
+    return isnan(a) || isnan(b) ? isnan(a) - isnan(b) : (a > b) - (a < b);
+}
+
+static int by_shape(const void *pa, const void *pb)
+{
+    const il__law_model *a = pa;
+    const il__law_model *b = pb;
+    int order = order_of(a->x[IL__X_d_model], b->x[IL__X_d_model]);
+    order = order ? order : order_of(a->n_head, b->n_head);
+    order = order ? order : order_of(a->x[IL__X_n_layer], b->x[IL__X_n_layer]);
+    return order ? order : strcmp(a->name, b->name);
+}
+
+static size_t count_depths(const il__law_model *models, size_t n)
+{
+    size_t depths = 0;
+    for (size_t i = 0; i < n; i++) {
+        double its = models[i].x[IL__X_n_layer];
+        depths += !isnan(its) && (i == 0 || its != models[i - 1].x[IL__X_n_layer]);
+    }
+    return depths;
+}
+
+/* Where the models of one width, or of one width and head count, end. */
+static size_t end_of(const il__law_model *models, size_t n, size_t from, bool same_heads)
+{
+    size_t end = from + 1;
+    while (end < n && order_of(models[end].x[IL__X_d_model], models[from].x[IL__X_d_model]) == 0 &&
+           (!same_heads || order_of(models[end].n_head, models[from].n_head) == 0)) {
+        end++;
+    }
+    return end;
+}
+
+static int write_sweeps(const target *to, il_error *err)
+{
+    size_t n = to->data->n_models;
+    il__law_model *models = malloc((n + 1) * sizeof *models);
+    if (!models) {
+        return il_fail(err, IL_E_NOMEM, "no memory for the sweeps of depth");
+    }
+    int rc = IL_OK;
+    memcpy(models, to->data->models, n * sizeof *models);
+    if (n > 1) {
+        qsort(models, n, sizeof *models, by_shape);
+    }
+    for (size_t i = 0; i < n && rc == IL_OK;) {
+        size_t end = end_of(models, n, i, true);
+        double width = models[i].x[IL__X_d_model];
+        if (!isnan(width) && count_depths(models + i, end - i) >= LEAST_DEPTHS) {
+            char at[64];
+            bool lone = (i == 0 || models[i - 1].x[IL__X_d_model] != width) &&
+                        end == end_of(models, n, i, false);
+            (void)(lone ? snprintf(at, sizeof at, "d=%g", width)
+                        : snprintf(at, sizeof at, "d=%g,h=%g", width, models[i].n_head));
+            il__law_data sweep = *to->data;
+            sweep.models = models + i;
+            sweep.n_models = end - i;
+            rc = write_sweep(to, &sweep, at, err);
+        }
+        i = end;
+    }
+    free(models);
+    return rc;
+}
+
+/* A decode is told per step where every model made as many. */
+static void set_divisor(target *to)
+{
+    const il__law_data *data = to->data;
+    const char *mode = il__text(to->run, data->key->mode);
+    bool same = data->n_models > 0;
+    for (size_t i = 0; i < data->n_models; i++) {
+        same = same && data->models[i].passes_known &&
+               fabs(data->models[i].passes / data->models[0].passes - 1) < 1e-9;
+    }
+    bool per_step = same && strcmp(mode, "kv_decode") == 0;
+    to->divisor = per_step ? data->models[0].passes : 1;
+    to->each = strcmp(mode, "prefill") == 0 ? "" : per_step ? "/step" : "/call";
+}
+
+int il__write_shape_costs(const il__run *run, il_error *err)
+{
+    il__aggregates all;
+    il_csv_writer out = {.fd = -1};
+    int rc = il__aggregates_build(run, &all, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    rc = il__table_open(run, "shape_costs.csv", columns, IL__COUNT_OF(columns), &out, err);
+    for (size_t i = 0; rc == IL_OK && i < all.n;) {
+        size_t count = il__aggregate_run(&all, i);
+        il__law_data data;
+        rc = il__law_data_build(run, &all, i, count, &data, err);
+        if (rc == IL_OK) {
+            target to = {.run = run, .data = &data, .out = &out};
+            set_divisor(&to);
+            rc = write_forms(&to, err);
+            rc = rc ? rc : write_sweeps(&to, err);
+            il__law_data_free(&data);
+        }
+        i += count;
+    }
+    rc = rc ? rc : il_csv_close(&out, err);
+    il_csv_abandon(&out);
+    il__aggregates_free(&all);
+    return rc;
+}
