@@ -19,7 +19,9 @@ void il_run_facts_free(il_run_facts *facts)
     free(facts->aas);
     free(facts->sentinels);
     free(facts->ceilings);
-    free(facts->calls);
+    if (facts->calls) {
+        il_vector_free(&facts->call_memory);
+    }
     if (facts->step_ms.element_bytes > 0) {
         il_vector_free(&facts->step_ms);
     }

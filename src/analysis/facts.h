@@ -29,6 +29,7 @@ typedef struct il_plan_cell {
     bool logits_all;
     double params_total; /* of the model, NaN unknown */
     bool skipped;
+    bool on_cpu;   /* its memory is the machine's */
     char dtype[8]; /* of the backend, "" unknown */
     double batch_size;
     double threads; /* of the backend; 0 or NaN: one per core it was given */
@@ -61,10 +62,11 @@ typedef struct il_ceiling {
     double median;
 } il_ceiling;
 
-/* Times of ok measured calls, by cell, then block. */
+/* Times of ok measured calls and the worker's memory after them (NaN unknown), by cell, then block.
+ */
 typedef struct il_block_call {
     uint32_t cell, block;
-    double prefill_ms, e2e_ms;
+    double prefill_ms, e2e_ms, rss_bytes;
 } il_block_call;
 
 /* How the blocks of the run were planned, from its last plan line. */
@@ -89,7 +91,14 @@ typedef struct il_step_call {
     double context_tok; /* in the cache of one sequence before its first step; NaN unknown */
 } il_step_call;
 
+/* What the study wants kept; NaN where it does not say. */
+typedef struct il_slo {
+    double itl_ms, ttft_ms, tail_ms, tail_quantile, memory_bytes;
+} il_slo;
+
 typedef struct il_run_facts {
+    il_slo slo;
+    bool rank_reference; /* the reference engine stands in the contest */
     il_plan_model *models;
     size_t n_models;
     il_plan_cell *cells;
@@ -102,11 +111,12 @@ typedef struct il_run_facts {
     size_t n_sentinels;
     il_ceiling *ceilings;
     size_t n_ceilings;
-    il_block_call *calls;
+    il_block_call *calls; /* sorted by cell, then block */
     size_t n_calls;
     il_run_sampling sampling;
     il_vector step_ms;    /* double; element_bytes is 0 while there is none */
     il_vector step_calls; /* il_step_call, in the order of the plan */
+    il_vector call_memory;
 } il_run_facts;
 
 void il_run_facts_free(il_run_facts *facts);

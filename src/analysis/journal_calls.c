@@ -229,6 +229,7 @@ static void read_call(load *l, const json_t *line, il__call *call)
 #define READ(name) call->name = number(state, #name);
     IL__STATE_NUMBER_MAP(READ)
 #undef READ
+    call->rss_bytes = number(state, "rss_bytes");
     call->event_prefill_ms = number(events, "prefill_ms");
     call->event_decode_ms = number(events, "kv_decode_ms");
     call->gpu_peak_mb = number(events, "gpu_peak_mb");
@@ -469,6 +470,14 @@ static double params_of(const json_t *plan, const char *model)
     return NAN;
 }
 
+static void read_limits(const json_t *plan, il_run_facts *f)
+{
+    const json_t *slo = json_object_get(plan, "slo");
+    f->slo = (il_slo){number(slo, "itl_ms"), number(slo, "ttft_ms"), number(slo, "tail_ms"),
+                      number(slo, "tail_quantile"), number(slo, "memory_bytes")};
+    f->rank_reference = json_is_true(json_object_get(plan, "rank_reference"));
+}
+
 static void fill_plan_cell(const json_t *plan, const json_t *cell, il_plan_cell *out)
 {
     double gen_tokens = number(cell, "gen_tokens");
@@ -486,6 +495,8 @@ static void fill_plan_cell(const json_t *plan, const json_t *cell, il_plan_cell 
     const char *logits = text_of(backend, "logits");
     copy_short(out->dtype, text_of(backend, "dtype"));
     out->threads = number(backend, "threads");
+    const char *device = text_of(backend, "device");
+    out->on_cpu = device && strcmp(device, "cpu") == 0;
     out->logits_all = logits && strcmp(logits, "all") == 0;
     double depth = number(named(plan, "scenarios", out->scenario, &at), "depth_tok");
     out->depth_tok = isnan(depth) ? 0 : depth;
@@ -525,11 +536,12 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
     const json_t *cells = json_object_get(j->plan, "cells");
     size_t n = json_array_size(cells);
     f->cells = calloc(n + 1, sizeof *f->cells);
-    f->calls = malloc(((size_t)j->n_calls + 1) * sizeof *f->calls);
-    if (!f->cells || !f->calls) {
-        return il_fail(err, IL_E_NOMEM, "no memory for the plan");
-    }
-    int rc = add_models(j->plan, f, err);
+    il_vector_init(&f->call_memory, sizeof *f->calls);
+    int rc = f->cells ? il_vector_resize(&f->call_memory, j->scratch_dir, (size_t)j->n_calls, err)
+                      : il_fail(err, IL_E_NOMEM, "no memory for the plan");
+    f->calls = f->call_memory.data;
+    read_limits(j->plan, f);
+    rc = rc ? rc : add_models(j->plan, f, err);
     for (size_t i = 0; i < n && rc == IL_OK; i++) {
         il_plan_cell *out = &f->cells[f->n_cells++];
         fill_plan_cell(j->plan, json_array_get(cells, i), out);
@@ -541,8 +553,9 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
     for (int64_t i = 0; i < j->n_calls && rc == IL_OK; i++) {
         if (calls[i].seen && !calls[i].is_warmup && strcmp(calls[i].status, "ok") == 0 &&
             !isnan(calls[i].e2e_ms)) {
-            f->calls[f->n_calls++] = (il_block_call){calls[i].cell, calls[i].block,
-                                                     calls[i].prefill_ms, calls[i].e2e_ms};
+            f->calls[f->n_calls++] =
+                (il_block_call){calls[i].cell, calls[i].block, calls[i].prefill_ms, calls[i].e2e_ms,
+                                calls[i].rss_bytes};
         }
     }
     if (rc == IL_OK) {

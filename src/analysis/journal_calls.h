@@ -30,6 +30,7 @@ typedef struct il__call {
     uint32_t cell, block;
     double prefill_ms, decode_ms, e2e_ms; /* NaN when not ok */
     double event_prefill_ms, event_decode_ms, gpu_peak_mb;
+    double rss_bytes; /* of the worker, after the call */
     double server_wall_ms, server_total_ms, server_load_ms, ttft_ms;
 #define FIELD(name) double name;
     IL__CALL_NUMBER_MAP(FIELD)

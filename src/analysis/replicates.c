@@ -42,7 +42,13 @@ static il__replicate reduce(const sample *samples, size_t n)
 int il__replicates_of(const il__run *run, const il_cell *cell, bool without_flagged,
                       il__replicate *out, size_t *n_out, il_error *err)
 {
-    const double *latency = il_rows_values(run->rows, IL_Q_latency);
+    return il__replicates_by(run, cell, IL_Q_latency, without_flagged, out, n_out, err);
+}
+
+int il__replicates_by(const il__run *run, const il_cell *cell, il_quantity quantity,
+                      bool without_flagged, il__replicate *out, size_t *n_out, il_error *err)
+{
+    const double *latency = il_rows_values(run->rows, quantity);
     const double *id = il_rows_values(run->rows, IL_Q_replicate);
     const double *flagged = il_rows_values(run->rows, IL_Q_flagged);
     *n_out = 0;
@@ -54,7 +60,7 @@ int il__replicates_of(const il__run *run, const il_cell *cell, bool without_flag
     sample *samples = memory.data;
     size_t n = 0;
     bool in_order = true;
-    for (size_t i = 0; i < cell->n_measured; i++) {
+    for (size_t i = 0; latency && i < cell->n_measured; i++) {
         size_t at = cell->first + i;
         if (!(latency[at] > 0) || il__stopped_early(run, at) ||
             (without_flagged && flagged && flagged[at] == 1)) {

@@ -18,6 +18,9 @@ typedef struct il__replicate {
  * rows with flag words. Returns how many; 0 also when memory is out (then err is set). */
 int il__replicates_of(const il__run *run, const il_cell *cell, bool without_flagged,
                       il__replicate *out, size_t *n, il_error *err);
+/* The same of another quantity than the latency. */
+int il__replicates_by(const il__run *run, const il_cell *cell, il_quantity quantity,
+                      bool without_flagged, il__replicate *out, size_t *n, il_error *err);
 /* What a replicate renewed: the column, "block" where blocks do not say, "call" without blocks. */
 const char *il__replication(const il__run *run, const il_cell *cell);
 

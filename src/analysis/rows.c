@@ -337,6 +337,7 @@ static void derive(const il_metric_row *row, double batch, double q[IL_Q_COUNT])
     q[IL_Q_flagged] = v[IL_C_flags].len > 0 ? 1 : NAN;
     q[IL_Q_rep] = v[IL_C_rep].num;
     q[IL_Q_decode_steps] = v[IL_C_decode_steps].num;
+    q[IL_Q_ttft] = v[IL_C_ttft_ms].num;
 }
 
 /* Arrays begin with the first row that has the quantity; the rows before it get NaN. */

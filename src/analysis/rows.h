@@ -27,7 +27,7 @@
         X(cuda_event) X(gpu_peak) X(ollama_load) X(params_config) X(params_measured) X(prefill_ms) \
             X(kv_decode_ms) X(kv_decode_equiv) X(done_reason) X(tokens_per_s_compute)              \
                 X(tokens_total_compute) X(prompt_tokens_compute) X(replicate) X(flagged) X(rep)    \
-                    X(decode_steps)
+                    X(decode_steps) X(ttft)
 /* clang-format on */
 
 typedef enum il_quantity {

@@ -85,6 +85,8 @@ void il__stream_row(char *out, size_t out_bytes, const il__run *run, il_text_id 
     X(il__write_noise)                                                                             \
     X(il__write_tails)                                                                             \
     X(il__write_efficiency)                                                                        \
+    X(il__write_limits)                                                                            \
+    X(il__write_rankings)                                                                          \
     X(il__write_medians)                                                                           \
     X(il__write_outcomes)                                                                          \
     X(il__write_steps)                                                                             \

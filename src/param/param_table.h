@@ -30,6 +30,7 @@ P(SCHEDULE, "schedule", 0, NODE, IL_SCOPE_STUDY, 0, 0, NULL, NULL, NULL, "blocks
 P(COLD_START, "cold_start", 0, NODE, IL_SCOPE_STUDY, 0, 0, NULL, NULL, NULL, "repeated staged cold starts")
 P(CLAIMS, "claims", 0, TEXT, IL_SCOPE_STUDY | IL_SCOPE_CLAIMS, 0, 0, NULL, NULL, "FILE", "claims file; a copy becomes RUN/claims.yaml, judged by every analysis")
 P(SLO, "slo", 0, NODE, IL_SCOPE_STUDY, 0, 0, NULL, NULL, NULL, "latency objectives")
+P(RANK_REFERENCE, "rank_reference", 0, FLAG, IL_SCOPE_STUDY, 0, 0, NULL, "false", NULL, "rank the reference engine beside the runtimes it stands for")
 P(MEMORY_WALL, "memory_wall", 0, NODE, IL_SCOPE_STUDY, 0, 0, NULL, NULL, NULL, "ladder climbed until memory fails")
 P(BASE, "base", 0, TEXT, IL_SCOPE_STUDY, 0, 0, NULL, "scaling.yaml", "FILE", "sweep: the study file that defines the names used here")
 
@@ -80,6 +81,9 @@ P(SAMPLES, "samples", 0, I64, IL_SCOPE_COLD_START, 6, 10000, NULL, "6", "N", "co
 P(PAGE_CACHE, "page_cache", 0, TEXT_LIST, IL_SCOPE_COLD_START, 0, 0, "cold|warm", "cold,warm", "C,…", "state of the page cache")
 P(ITL_MS, "itl_ms", 0, F64, IL_SCOPE_SLO, 0, 1e9, NULL, NULL, "MS", "longest acceptable time per output token")
 P(TTFT_MS, "ttft_ms", 0, F64, IL_SCOPE_SLO, 0, 1e9, NULL, NULL, "MS", "longest acceptable time to first token")
+P(TAIL_MS, "tail_ms", 0, F64, IL_SCOPE_SLO, 0, 1e9, NULL, NULL, "MS", "longest acceptable whole call at tail_quantile")
+P(TAIL_QUANTILE, "tail_quantile", 0, F64, IL_SCOPE_SLO, 0.5, 0.9999, NULL, "0.95", "Q", "share of calls that must keep tail_ms")
+P(MEMORY_BYTES, "memory_bytes", 0, F64, IL_SCOPE_SLO, 1, 1e18, NULL, NULL, "BYTES", "memory a model may take (default: what the machine has available)")
 P(LADDER, "ladder", 0, NODE, IL_SCOPE_MEMORY, 0, 0, NULL, NULL, NULL, "what the ladder climbs")
 P(STOP_AFTER, "stop_after", 0, I64, IL_SCOPE_MEMORY, 1, 100, NULL, "2", "N", "failures after which the ladder ends")
 

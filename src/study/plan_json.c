@@ -121,6 +121,17 @@ json_t *il_plan_sampling_json(const il_plan *p)
         il_json_real(s->half_width), "widest", s->widest[0] ? json_string(s->widest) : json_null());
 }
 
+/* What the run is held against: told apart from what is measured, so no part of study_sha256. */
+static void put_limits(const il_study *s, json_t *plan)
+{
+    if (plan && s->has_slo) {
+        (void)json_object_set_new(plan, "slo", il_param_set_json(&s->slo));
+    }
+    if (plan && il_param_flag(&s->top, IL_P_RANK_REFERENCE)) {
+        (void)json_object_set_new(plan, "rank_reference", json_true());
+    }
+}
+
 json_t *il_plan_json(const il_plan *p, const char *run_id)
 {
     const il_study *s = p->study;
@@ -148,5 +159,6 @@ json_t *il_plan_json(const il_plan *p, const char *run_id)
     if (plan && p->sampling.adaptive) {
         (void)json_object_set_new(plan, "sampling", il_plan_sampling_json(p));
     }
+    put_limits(s, plan);
     return plan;
 }

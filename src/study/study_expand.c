@@ -335,7 +335,6 @@ static int note_recorded(il_study *s, il_error *err)
         const char *key;
     } later[] = {
         {s->has_cold_start, "cold_start"},
-        {s->has_slo, "slo"},
         {s->has_memory, "memory_wall"},
     };
     int rc = IL_OK;
