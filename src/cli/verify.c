@@ -363,7 +363,8 @@ static int list_tables(const char *dir, char ***names, size_t *n, il_error *err)
             continue;
         }
         char **more = realloc(*names, (*n + 1) * sizeof **names);
-        char *name = more ? malloc(strlen(e->d_name) + sizeof "analysis/") : NULL;
+        size_t bytes = strlen(e->d_name) + sizeof "analysis/";
+        char *name = more ? malloc(bytes) : NULL;
         if (more) {
             *names = more;
         }
@@ -371,7 +372,7 @@ static int list_tables(const char *dir, char ***names, size_t *n, il_error *err)
             (void)closedir(d);
             return il_fail(err, IL_E_NOMEM, "no memory for names of tables");
         }
-        (void)sprintf(name, "analysis/%s", e->d_name);
+        (void)snprintf(name, bytes, "analysis/%s", e->d_name);
         (*names)[(*n)++] = name;
     }
     if (d) {
