@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "cli/derive.h"
+#include "study/ceilings.h"
 #include "study/journal.h"
 #include "study/study.h"
 
@@ -158,20 +159,80 @@ static int check_journal(check *c, bool *usable, il_error *err)
     return IL_OK;
 }
 
-/* The journal's word for a key of the manifest. */
-static bool same_value(check *c, const char *key)
+/* Tells the deepest first place where two values part. */
+static void tell_parting(check *c, const char *key, const json_t *stored, const json_t *journal)
 {
-    const json_t *stored = json_object_get(c->manifest, key);
-    const json_t *journal = json_object_get(c->plan, key);
+    char below[512], index[32];
+    if (json_is_object(stored) && json_is_object(journal)) {
+        const char *name;
+        json_t *value;
+        json_object_foreach((json_t *)journal, name, value)
+        {
+            const json_t *its = json_object_get(stored, name);
+            if (!its || !json_equal(its, value)) {
+                (void)snprintf(below, sizeof below, "%s.%s", key, name);
+                tell_parting(c, below, its, value);
+                return;
+            }
+        }
+    }
+    if (json_is_array(stored) && json_array_size(stored) == json_array_size(journal)) {
+        for (size_t i = 0; i < json_array_size(stored); i++) {
+            const json_t *a = json_array_get(stored, i), *b = json_array_get(journal, i);
+            if (!json_equal(a, b)) {
+                (void)snprintf(index, sizeof index, "[%zu]", i);
+                (void)snprintf(below, sizeof below, "%.400s%s", key, index);
+                tell_parting(c, below, a, b);
+                return;
+            }
+        }
+    }
+    char *a = stored ? json_dumps(stored, JSON_ENCODE_ANY | JSON_COMPACT) : strdup("nothing");
+    char *b = json_dumps(journal, JSON_ENCODE_ANY | JSON_COMPACT);
+    il__verify_differs(c->verify, "manifest.json", 0, key, a, b, "the journal says another");
+    free(a);
+    free(b);
+}
+
+/* Whether the manifest says what the journal says. */
+static bool same_value(check *c, const char *key, const json_t *stored, const json_t *journal)
+{
     if (!journal || json_equal(stored, journal)) {
         return true;
     }
-    char *a = stored ? json_dumps(stored, JSON_ENCODE_ANY) : strdup("nothing");
-    char *b = json_dumps(journal, JSON_ENCODE_ANY);
-    il__verify_differs(c->verify, "manifest.json", 0, key, a, b, "the journal's plan says another");
-    free(a);
-    free(b);
+    tell_parting(c, key, stored, journal);
     return false;
+}
+
+/* Lists of the plan, which the report and the shapes of models go by. */
+static bool same_lists(check *c)
+{
+    static const char *const lists[] = {"scenarios", "models", "backends"};
+    const json_t *resolved = json_object_get(c->manifest, "resolved");
+    bool same = true;
+    for (size_t i = 0; i < 3; i++) {
+        char key[64];
+        (void)snprintf(key, sizeof key, "resolved.%s", lists[i]);
+        same = same_value(c, key, json_object_get(resolved, lists[i]),
+                          json_object_get(c->plan, lists[i])) &&
+               same;
+    }
+    return same;
+}
+
+static bool same_ceilings(check *c)
+{
+    char path[PATH_BYTES];
+    json_t *ceilings = NULL;
+    const json_t *stored = json_object_get(c->manifest, "ceilings");
+    bool same = true;
+    if (json_object_size(stored) > 0 &&
+        il_path_join(path, sizeof path, c->run_dir, "journal.jsonl") == IL_OK &&
+        il_ceilings_of(path, &ceilings, NULL) == IL_OK) {
+        same = same_value(c, "ceilings", stored, ceilings);
+    }
+    json_decref(ceilings);
+    return same;
 }
 
 static bool same_study(check *c)
@@ -204,11 +265,17 @@ static void check_manifest(check *c)
     }
     bool same = !c->plan || same_study(c);
     for (size_t i = 0; c->plan && i < sizeof keys / sizeof keys[0]; i++) {
-        same = same_value(c, keys[i]) && same;
+        same = same_value(c, keys[i], json_object_get(c->manifest, keys[i]),
+                          json_object_get(c->plan, keys[i])) &&
+               same;
+    }
+    if (c->plan) {
+        same = same_lists(c) && same;
+        same = same_ceilings(c) && same;
     }
     if (same) {
         il__verify_ok(c->verify, "manifest.json",
-                      c->plan ? "study and plan as in the journal" : NULL);
+                      c->plan ? "study, plan and ceilings as in the journal" : NULL);
     }
 }
 
@@ -275,24 +342,45 @@ static int make_scratch(check *c, il_error *err)
               : il_dir_make(c->fresh, err);
 }
 
+/* Plots that the report module draws itself are made again; those of gnuplot are only there. */
+static bool is_report_plot(const char *name)
+{
+    return strncmp(name, "report_", 7) == 0 && il_text_ends(name, ".svg");
+}
+
+static int link_one(const char *from_dir, const char *to_dir, const char *name, il_error *err)
+{
+    char from[PATH_BYTES], to[PATH_BYTES];
+    if (il_path_join(from, sizeof from, from_dir, name) != IL_OK ||
+        il_path_join(to, sizeof to, to_dir, name) != IL_OK) {
+        return il_fail(err, IL_E_RANGE, "the path of the run is too long");
+    }
+    return !il_path_is_file(from) || symlink(from, to) == 0
+               ? IL_OK
+               : il_fail_errno(err, errno, "cannot link %s", name);
+}
+
 /* What the report reads beside tables: the manifest, and whether there are pictures. */
 static int link_inputs(const check *c, il_error *err)
 {
-    static const char *const names[] = {"manifest.json", "analysis/plots"};
     char run[PATH_BYTES], from[PATH_BYTES], to[PATH_BYTES];
     if (!realpath(c->run_dir, run)) {
         return il_fail_errno(err, errno, "cannot find the run directory");
     }
-    for (size_t i = 0; i < 2; i++) {
-        if (il_path_join(from, sizeof from, run, names[i]) != IL_OK ||
-            il_path_join(to, sizeof to, c->fresh, names[i]) != IL_OK) {
-            return il_fail(err, IL_E_RANGE, "the path of the run is too long");
-        }
-        if (access(from, F_OK) == 0 && symlink(from, to) != 0) {
-            return il_fail_errno(err, errno, "cannot link %s", names[i]);
-        }
+    if (il_path_join(from, sizeof from, run, "analysis/plots") != IL_OK ||
+        il_path_join(to, sizeof to, c->fresh, "analysis/plots") != IL_OK) {
+        return il_fail(err, IL_E_RANGE, "the path of the run is too long");
     }
-    return IL_OK;
+    int rc = link_one(run, c->fresh, "manifest.json", err);
+    DIR *d = rc == IL_OK ? opendir(from) : NULL;
+    rc = d ? il_dir_make(to, err) : rc;
+    for (const struct dirent *e = d ? readdir(d) : NULL; e && rc == IL_OK; e = readdir(d)) {
+        rc = is_report_plot(e->d_name) ? IL_OK : link_one(from, to, e->d_name, err);
+    }
+    if (d) {
+        (void)closedir(d);
+    }
+    return rc;
 }
 
 static int rebuild(const check *c, il_analysis_summary *summary, il_error *err)
@@ -350,28 +438,35 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Adds the files of DIR/analysis that are tables. */
-static int list_tables(const char *dir, char ***names, size_t *n, il_error *err)
+static bool is_table(const char *name)
+{
+    return il_text_ends(name, ".csv");
+}
+
+/* Adds the files of DIR/below that are wanted. */
+static int list_files(const char *dir, const char *below, bool (*wanted)(const char *),
+                      char ***names, size_t *n, il_error *err)
 {
     char path[PATH_BYTES];
-    if (il_path_join(path, sizeof path, dir, "analysis") != IL_OK) {
+    if (il_path_join(path, sizeof path, dir, below) != IL_OK) {
         return il_fail(err, IL_E_RANGE, "the path of the run is too long");
     }
     DIR *d = opendir(path);
     for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-        if (!il_text_ends(e->d_name, ".csv")) {
+        if (!wanted(e->d_name)) {
             continue;
         }
         char **more = realloc(*names, (*n + 1) * sizeof **names);
-        char *name = more ? malloc(strlen(e->d_name) + sizeof "analysis/") : NULL;
+        size_t bytes = strlen(e->d_name) + strlen(below) + 2;
+        char *name = more ? malloc(bytes) : NULL;
         if (more) {
             *names = more;
         }
         if (!name) {
             (void)closedir(d);
-            return il_fail(err, IL_E_NOMEM, "no memory for names of tables");
+            return il_fail(err, IL_E_NOMEM, "no memory for names of files");
         }
-        (void)sprintf(name, "analysis/%s", e->d_name);
+        (void)snprintf(name, bytes, "%s/%s", below, e->d_name);
         (*names)[(*n)++] = name;
     }
     if (d) {
@@ -380,19 +475,20 @@ static int list_tables(const char *dir, char ***names, size_t *n, il_error *err)
     return IL_OK;
 }
 
-static int compare_tables(check *c, il_error *err)
+/* Every wanted file that one of the two has. */
+static int compare_files(check *c, const char *below, bool (*wanted)(const char *), il_error *err)
 {
     char **names = NULL, path[PATH_BYTES];
     size_t n = 0;
-    if (il_path_join(path, sizeof path, c->run_dir, "analysis") != IL_OK) {
+    if (il_path_join(path, sizeof path, c->run_dir, below) != IL_OK) {
         return il_fail(err, IL_E_RANGE, "the path of the run is too long");
     }
     if (!il_path_is_dir(path)) {
-        il__verify_note(c->verify, "analysis", "not there: nothing to check");
+        il__verify_note(c->verify, below, "not there: nothing to check");
         return IL_OK;
     }
-    int rc = list_tables(c->fresh, &names, &n, err);
-    rc = rc ? rc : list_tables(c->run_dir, &names, &n, err);
+    int rc = list_files(c->fresh, below, wanted, &names, &n, err);
+    rc = rc ? rc : list_files(c->run_dir, below, wanted, &names, &n, err);
     if (n > 1) {
         qsort(names, n, sizeof *names, by_name);
     }
@@ -448,7 +544,8 @@ static int check_artifacts(check *c, il_error *err)
     for (size_t i = 0; !summary.foreign && rc == IL_OK && i < 4; i++) {
         rc = compare_file(c, derived[i], false, err);
     }
-    rc = rc ? rc : compare_tables(c, err);
+    rc = rc ? rc : compare_files(c, "analysis", is_table, err);
+    rc = rc ? rc : compare_files(c, "analysis/plots", is_report_plot, err);
     for (size_t i = 0; rc == IL_OK && i < 2; i++) {
         rc = compare_file(c, reports[i], false, err);
     }

@@ -3,6 +3,7 @@
  * manifest.json: who measured what where (docs/journal.md). Written at the start without results
  * and replaced at the end, each time whole.
  */
+#include "study/ceilings.h"
 #include "study/driver_parts.h"
 
 #include "base/file.h"
@@ -114,56 +115,13 @@ static json_t *measured_params_json(const il_study *s)
     return out;
 }
 
-/* Medians of the ceilings in the journal: what this run's machine could do at most. */
-typedef struct ceilings {
-    json_t *out;
-} ceilings;
-
-static int compare_double(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static int take_ceiling(json_t *line, uint64_t number, void *user, il_error *err)
-{
-    (void)number;
-    (void)err;
-    ceilings *c = user;
-    const char *kind = json_string_value(json_object_get(line, "kind"));
-    const char *what = json_string_value(json_object_get(line, "what"));
-    const json_t *samples = json_object_get(line, "samples");
-    size_t n = json_array_size(samples);
-    double x[64];
-    if (!kind || strcmp(kind, "ceiling") != 0 || !what || n == 0 || n > 64) {
-        return IL_OK;
-    }
-    for (size_t i = 0; i < n; i++) {
-        x[i] = json_number_value(json_array_get(samples, i));
-    }
-    qsort(x, n, sizeof x[0], compare_double);
-    json_t *set = json_object_get(line, "working_set_bytes");
-    const char *dtype = json_string_value(json_object_get(line, "dtype"));
-    char name[96];
-    (void)snprintf(name, sizeof name, "%s_%s%lld_%lldt", what, dtype ? dtype : "",
-                   (long long)json_integer_value(set),
-                   (long long)json_integer_value(json_object_get(line, "threads")));
-    json_t *list = json_object_get(c->out, name);
-    if (!list) {
-        list = json_array();
-        (void)json_object_set_new(c->out, name, list);
-    }
-    (void)json_array_append_new(list, json_real(x[n / 2]));
-    return IL_OK;
-}
-
 static json_t *ceilings_json(const il__driver *d, bool finished)
 {
-    ceilings c = {.out = json_object()};
-    if (finished && c.out && d->plan->sentinel) {
-        (void)il_journal_read(d->dir.journal, take_ceiling, &c, NULL, NULL);
+    json_t *out = NULL;
+    if (finished && d->plan->sentinel) {
+        (void)il_ceilings_of(d->dir.journal, &out, NULL);
     }
-    return c.out;
+    return out ? out : json_object();
 }
 
 static int set_run_keys(const il__driver *d, json_t *m, bool finished)
