@@ -17,6 +17,7 @@ static const struct {
     {"decode", "whole-model decode against the read bandwidth", bench_decode},
     {"prefill", "whole-model prefill against the multiply-add peak", bench_prefill},
     {"analyze", "the tables of a million rows against reading the file", bench_analyze},
+    {"sampling", "what intervals cover when the data decide when to stop", bench_sampling},
     {"regimes", "breaks, crossings and change-points of known truth", bench_regimes},
     {"tokenizer", "text to token ids, MB/s, against copying the text", bench_tokenizer},
 };
