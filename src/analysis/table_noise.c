@@ -72,18 +72,69 @@ static int aa_ratio(const il_run_facts *facts, uint32_t cell, int mode, double *
     return rc == IL_E_TOO_FEW ? IL_OK : rc;
 }
 
+/* The first of the calls, which come by cell, then block, that is not before (cell, block). */
+static size_t first_call(const il_run_facts *facts, uint32_t cell, uint32_t block)
+{
+    size_t low = 0, high = facts->n_calls;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const il_block_call *c = &facts->calls[middle];
+        if (c->cell < cell || (c->cell == cell && c->block < block)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Closures in the order of the journal, gathered by cell: of cell c from first[c] to first[c + 1].
+ */
+typedef struct closures {
+    const il_closure **items;
+    size_t *first; /* [n_cells + 1] */
+} closures;
+
+static int closures_gather(const il_run_facts *facts, closures *out, il_error *err)
+{
+    out->items = malloc((facts->n_closures + 1) * sizeof *out->items);
+    out->first = calloc(facts->n_cells + 2, sizeof *out->first);
+    if (!out->items || !out->first) {
+        return il_fail(err, IL_E_NOMEM, "no memory for %zu closure calls", facts->n_closures);
+    }
+    size_t *next = out->first + 1; /* one ahead, so that filling moves it into place */
+    for (size_t i = 0; i < facts->n_closures; i++) {
+        if (facts->closures[i].cell < facts->n_cells) {
+            next[facts->closures[i].cell]++;
+        }
+    }
+    size_t at = 0;
+    for (size_t c = 0; c < facts->n_cells; c++) {
+        size_t n = next[c];
+        next[c] = at;
+        at += n;
+    }
+    for (size_t i = 0; i < facts->n_closures; i++) {
+        if (facts->closures[i].cell < facts->n_cells) {
+            out->items[next[facts->closures[i].cell]++] = &facts->closures[i];
+        }
+    }
+    return IL_OK;
+}
+
 /* Closure time over the median of the block's split calls, block by block. */
-static int closure_ratio(const il_run_facts *facts, uint32_t cell, double *ratios, double *scratch,
-                         il_ratio *out, il_error *err)
+static int closure_ratio(const il_run_facts *facts, const closures *all, uint32_t cell,
+                         double *ratios, double *scratch, il_ratio *out, il_error *err)
 {
     size_t n = 0;
-    for (size_t i = 0; i < facts->n_closures; i++) {
-        const il_closure *closure = &facts->closures[i];
+    for (size_t i = all->first[cell]; i < all->first[cell + 1]; i++) {
+        const il_closure *closure = all->items[i];
         size_t n_calls = 0;
-        for (size_t k = 0; k < facts->n_calls && closure->cell == cell; k++) {
-            if (facts->calls[k].cell == cell && facts->calls[k].block == closure->block) {
-                scratch[n_calls++] = facts->calls[k].e2e_ms;
-            }
+        for (size_t k = first_call(facts, cell, closure->block);
+             k < facts->n_calls && facts->calls[k].cell == cell &&
+             facts->calls[k].block == closure->block;
+             k++) {
+            scratch[n_calls++] = facts->calls[k].e2e_ms;
         }
         if (n_calls > 0 && closure->ms > 0) {
             ratios[n++] = closure->ms / il_quantile_select(scratch, n_calls, 0.5);
@@ -167,12 +218,14 @@ int il__write_noise(const il__run *run, il_error *err)
         free(a);
         return rc;
     }
-    rc = drift(facts, a, b, &machine, err);
+    closures gathered = {0};
+    rc = closures_gather(facts, &gathered, err);
+    rc = rc ? rc : drift(facts, a, b, &machine, err);
     for (size_t c = 0; c < facts->n_cells && rc == IL_OK; c++) {
         il_ratio closure;
         il_ratio none;
         no_ratio(&none);
-        rc = closure_ratio(facts, (uint32_t)c, a, b, &closure, err);
+        rc = closure_ratio(facts, &gathered, (uint32_t)c, a, b, &closure, err);
         for (int mode = 0; mode < N_MODES && rc == IL_OK; mode++) {
             il_ratio aa;
             rc = aa_ratio(facts, (uint32_t)c, mode, a, b, &aa, err);
@@ -184,6 +237,8 @@ int il__write_noise(const il__run *run, il_error *err)
     }
     rc = rc ? rc : il_csv_close(&out, err);
     il_csv_abandon(&out);
+    free(gathered.items);
+    free(gathered.first);
     free(a);
     return rc;
 }

@@ -83,6 +83,8 @@ void il__stream_row(char *out, size_t out_bytes, const il__run *run, il_text_id 
     X(il__write_laws)                                                                              \
     X(il__write_shape_costs)                                                                       \
     X(il__write_noise)                                                                             \
+    X(il__write_blocks)                                                                            \
+    X(il__write_sampling)                                                                          \
     X(il__write_tails)                                                                             \
     X(il__write_efficiency)                                                                        \
     X(il__write_limits)                                                                            \

@@ -61,6 +61,8 @@ typedef struct il_gates {
     double busy_other_percent; /* CPU time of others / (wall × CPUs): "contended" */
     uint64_t major_faults;     /* more than: "major_faults" */
     double throttled_ms;       /* more than: "throttled" */
+    double drift_percent; /* a block whose sentinel is farther from the run's median: judged by the
+                             analysis, when the median is known */
 } il_gates;
 
 extern const il_gates il_gates_default;

@@ -11,6 +11,7 @@ const il_gates il_gates_default = {
     .busy_other_percent = 5.0,
     .major_faults = 0,
     .throttled_ms = 0,
+    .drift_percent = 5.0,
 };
 
 /* A counter that went backwards is as good as unreadable. */
@@ -61,10 +62,11 @@ json_t *il_state_json(const il_state *before, const il_state *after)
 
 json_t *il_gates_json(const il_gates *gates)
 {
-    return json_pack("{s:o, s:o, s:o, s:o}", "steal_percent", il_json_real(gates->steal_percent),
-                     "busy_other_percent", il_json_real(gates->busy_other_percent), "major_faults",
-                     count_or_null(gates->major_faults), "throttled_ms",
-                     il_json_real(gates->throttled_ms));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o}", "steal_percent", il_json_real(gates->steal_percent),
+        "busy_other_percent", il_json_real(gates->busy_other_percent), "major_faults",
+        count_or_null(gates->major_faults), "throttled_ms", il_json_real(gates->throttled_ms),
+        "drift_percent", il_json_real(gates->drift_percent));
 }
 
 int il_gates_apply(const il_gates *gates, const il_state *before, const il_state *after,

@@ -18,10 +18,10 @@
 
 #define IL_SAMPLING_CONFIDENCE 0.98
 /* Blocks below which "further blocks no longer help" is not asked, and what it asks: the width with
- * all blocks is more than this share of the width with the older half of them. Independent noise
- * gives 0.71. */
-#define IL_SAMPLING_STUCK_LEAST 20
-#define IL_SAMPLING_STUCK_SHARE 0.95
+ * all blocks, now and one block ago, is at least this share of the width with the older half of
+ * them. Independent noise gives 0.71 in the middle. */
+#define IL_SAMPLING_STUCK_LEAST 24
+#define IL_SAMPLING_STUCK_SHARE 1.0
 
 typedef struct il_sampling_view {
     double half_width; /* of the deciding interval; NaN: too few values for one */

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* --- the double ------------------------------------------------------------------------------- */
@@ -23,6 +24,7 @@ static struct {
     unsigned n_loads, n_calls;
     unsigned stop_after; /* calls after which a signal is pretended, 0 = never */
     bool crash, hang;
+    unsigned call_ms; /* a call takes that long in truth */
 } fake;
 static volatile sig_atomic_t stop_flag;
 
@@ -75,6 +77,10 @@ static int fake_call(il_backend *b, const il_call_request *request, il_call_resu
     }
     if (strcmp(fake.loaded, "infinite") == 0) {
         return il_fail(err, IL_E_NONFINITE, "a logit is not finite");
+    }
+    if (fake.call_ms > 0) {
+        const struct timespec pause = {.tv_nsec = 1000000L * fake.call_ms};
+        (void)nanosleep(&pause, NULL);
     }
     int64_t base = il_clock_ns();
     r->t0_ns = base;
@@ -147,18 +153,57 @@ static const char good[] = "run_name: t\n"
                            "backends: [{name: x, kind: noop}]\n"
                            "models: [{name: m1}, {name: m2}, {name: m3}]\n";
 
-static int run_text(const char *text, const char *dir, bool resume, il_driver_result *result,
-                    il_error *err)
+/* A sampler that knows what it wants: after block b the groups of bits wish[b], then `last`. */
+typedef struct scripted {
+    il_sampler base;
+    unsigned wish[16];
+    il_sampler_reason last;
+    unsigned n_observed, n_asked;
+    double seen[16][16]; /* [cell][block], the prefill in ms */
+} scripted;
+
+static void scripted_observe(il_sampler *sampler, const il_sampler_call *call)
+{
+    scripted *s = (scripted *)sampler;
+    s->n_observed++;
+    s->seen[call->cell][call->block] = call->prefill_ms;
+}
+
+static int scripted_next(il_sampler *sampler, uint32_t blocks, double left_s, bool *groups,
+                         il_sampler_step *out, il_error *err)
+{
+    scripted *s = (scripted *)sampler;
+    (void)left_s;
+    (void)err;
+    s->n_asked++;
+    *out = (il_sampler_step){.reason = s->wish[blocks] ? IL_SAMPLER_MORE : s->last,
+                             .half_width = 0.25};
+    (void)snprintf(out->widest, sizeof out->widest, "the widest");
+    for (unsigned g = 0; g < 3; g++) {
+        assert_false(groups[g]);
+        groups[g] = (s->wish[blocks] >> g) & 1;
+    }
+    return IL_OK;
+}
+
+static const il_sampler_ops scripted_ops = {.observe = scripted_observe, .next = scripted_next};
+
+static int run_sampled(const char *text, const char *dir, bool resume, scripted *sampler,
+                       il_driver_result *result, il_error *err)
 {
     il_study study;
     il_plan plan = {0};
-    unsigned stop_after = fake.stop_after;
+    unsigned stop_after = fake.stop_after, call_ms = fake.call_ms;
     memset(&fake, 0, sizeof fake);
     fake.stop_after = stop_after;
+    fake.call_ms = call_ms;
     stop_flag = 0;
     int rc = il_study_parse(text, strlen(text), "test", NULL, &study, err);
     rc = rc == IL_OK ? il_plan_make(&study, lookup, &plan, err) : rc;
-    il_driver_options options = {.dir = dir, .resume = resume, .stop = &stop_flag};
+    il_driver_options options = {.dir = dir,
+                                 .resume = resume,
+                                 .stop = &stop_flag,
+                                 .sampler = sampler ? &sampler->base : NULL};
     rc = rc == IL_OK ? il_driver_run(&plan, &options, result, err) : rc;
     if (plan.study) {
         il_plan_free(&plan);
@@ -166,6 +211,12 @@ static int run_text(const char *text, const char *dir, bool resume, il_driver_re
     il_study_free(&study);
     fake.stop_after = 0;
     return rc;
+}
+
+static int run_text(const char *text, const char *dir, bool resume, il_driver_result *result,
+                    il_error *err)
+{
+    return run_sampled(text, dir, resume, NULL, result, err);
 }
 
 static void new_dir(char *out, size_t n, const char *name)
@@ -180,8 +231,9 @@ typedef struct tally {
     unsigned n_lines;
     char reasons[4][32];
     char status[256][12];
-    int64_t group_order[4][8]; /* models of block's loads in order: first letter after m */
-    unsigned n_order[4];
+    int64_t group_order[8][8]; /* models of block's loads in order: first letter after m */
+    unsigned n_order[8];
+    int64_t blocks; /* of the plan: the stride of call_idx */
 } tally;
 
 static int count_line(json_t *line, uint64_t number, void *user, il_error *err)
@@ -193,6 +245,8 @@ static int count_line(json_t *line, uint64_t number, void *user, il_error *err)
     int64_t idx = json_integer_value(json_object_get(line, "call_idx"));
     int64_t block = json_integer_value(json_object_get(line, "block"));
     t->n_lines++;
+    const json_t *blocks = json_object_get(line, "blocks");
+    t->blocks = blocks ? json_integer_value(blocks) : t->blocks;
     if (strcmp(kind, "call") == 0 || strcmp(kind, "failure") == 0) {
         assert_in_range(idx, 0, 255);
         (kind[0] == 'c' ? t->calls : t->failures)[idx]++;
@@ -200,8 +254,8 @@ static int count_line(json_t *line, uint64_t number, void *user, il_error *err)
                        json_string_value(json_object_get(line, "status")));
         int64_t cell = json_integer_value(json_object_get(line, "cell"));
         int64_t per_block = 3;
-        assert_int_equal(idx / (4 * per_block), cell);
-        assert_int_equal(idx % (4 * per_block) / per_block, block);
+        assert_int_equal(idx / (t->blocks * per_block), cell);
+        assert_int_equal(idx % (t->blocks * per_block) / per_block, block);
         bool warm = json_is_true(json_object_get(line, "is_warmup"));
         assert_int_equal(warm, idx % per_block == 0);
         if (!warm) {
@@ -217,7 +271,7 @@ static int count_line(json_t *line, uint64_t number, void *user, il_error *err)
     t->closures += strcmp(kind, "closure") == 0;
     int64_t cell_idx = json_integer_value(json_object_get(line, "cell"));
     t->closures_first +=
-        strcmp(kind, "closure") == 0 && t->calls[cell_idx * 12 + block * 3 + 1] == 0;
+        strcmp(kind, "closure") == 0 && t->calls[(cell_idx * t->blocks + block) * 3 + 1] == 0;
     t->arms += strcmp(kind, "aa") == 0;
     t->plans += strcmp(kind, "plan") == 0;
     return IL_OK;
@@ -455,6 +509,193 @@ static void test_time_budget(void **state)
     assert_int_equal(r.ok, 12);
 }
 
+/* Calls of 20 ms in one second: some are made, the others are not_run, and none is lost. */
+static void test_time_budget_expires(void **state)
+{
+    (void)state;
+    static const char text[] = "gen_tokens: 1\nrepetitions: 10\nwarmup_repetitions: 1\n"
+                               "schedule: {blocks: 10, time_budget_s: 1, sentinel: false}\n"
+                               "scenarios: [{name: a, prompt_tokens: 2}]\n"
+                               "backends: [{name: x, kind: noop}]\nmodels: [{name: m1}]\n";
+    char dir[600], manifest[700];
+    il_error err = {0};
+    il_driver_result r;
+    new_dir(dir, sizeof dir, "expires");
+    fake.call_ms = 20;
+    check_ok(run_text(text, dir, false, &r, &err), &err);
+    assert_true(r.out_of_time);
+    assert_false(r.interrupted);
+    assert_in_range(r.ok, 1, 55);
+    assert_int_equal(r.ok + r.not_run, 110);
+    assert_true(r.elapsed_s < 2.5);
+    (void)snprintf(manifest, sizeof manifest, "%s/manifest.json", dir);
+    json_t *m = json_load_file(manifest, 0, NULL);
+    const json_t *results = json_object_get(m, "results");
+    assert_int_equal(json_integer_value(json_object_get(results, "not_run")), 3 * r.not_run);
+    assert_int_equal(json_integer_value(json_object_get(m, "records_expected")), 330);
+    json_decref(m);
+    /* A resume has a budget of its own and goes on with the rest. */
+    fake.call_ms = 0;
+    check_ok(run_text(text, dir, true, &r, &err), &err);
+    assert_false(r.out_of_time);
+    assert_int_equal(r.ok, 110);
+}
+
+/* --- a plan that grows ------------------------------------------------------------------------ */
+
+static const char growing[] = "run_name: t\n"
+                              "gen_tokens: 3\nrepetitions: 2\nwarmup_repetitions: 1\n"
+                              "schedule: {blocks: 8, blocks_least: 3, target_ci: 0.02, "
+                              "sentinel: false}\n"
+                              "scenarios: [{name: a, prompt_tokens: 2}]\n"
+                              "backends: [{name: x, kind: noop}]\n"
+                              "models: [{name: m1}, {name: m2}, {name: m3}]\n";
+
+/* Blocks 3 and 4 go to models 1 and 3, block 5 to model 2. */
+static scripted script(void)
+{
+    return (scripted){
+        .base = {&scripted_ops}, .wish = {[3] = 5, [4] = 5, [5] = 2}, .last = IL_SAMPLER_TARGET};
+}
+
+/* 3 cells × 3 blocks, then 2 + 2 + 1 of them; 3 calls each. */
+static void check_grown(const char *dir)
+{
+    static const unsigned blocks[3] = {0x1f, 0x27, 0x1f}; /* bit b: the cell has block b */
+    tally t;
+    read_run(dir, &t);
+    for (unsigned cell = 0; cell < 3; cell++) {
+        for (unsigned block = 0; block < 8; block++) {
+            for (unsigned i = 0; i < 3; i++) {
+                unsigned idx = cell * 24 + block * 3 + i;
+                assert_int_equal(t.calls[idx], (blocks[cell] >> block) & 1);
+                assert_int_equal(t.failures[idx], 0);
+            }
+        }
+    }
+    assert_int_equal(t.closures, 14);
+}
+
+typedef struct last_plan {
+    json_t *sampling;
+    int64_t expected;
+    unsigned n;
+} last_plan;
+
+static int keep_plan(json_t *line, uint64_t number, void *user, il_error *err)
+{
+    last_plan *p = user;
+    (void)number;
+    (void)err;
+    if (strcmp(json_string_value(json_object_get(line, "kind")), "plan") == 0) {
+        json_decref(p->sampling);
+        p->sampling = json_incref(json_object_get(line, "sampling"));
+        p->expected = json_integer_value(json_object_get(line, "records_expected"));
+        p->n++;
+    }
+    return IL_OK;
+}
+
+static last_plan plan_of(const char *dir)
+{
+    char path[700];
+    il_error err = {0};
+    last_plan p = {0};
+    (void)snprintf(path, sizeof path, "%s/journal.jsonl", dir);
+    check_ok(il_journal_read(path, keep_plan, &p, NULL, &err), &err);
+    return p;
+}
+
+static void test_grows(void **state)
+{
+    (void)state;
+    char dir[600];
+    il_error err = {0};
+    il_driver_result r;
+    new_dir(dir, sizeof dir, "grows");
+    scripted s = script();
+    check_ok(run_sampled(growing, dir, false, &s, &r, &err), &err);
+    assert_int_equal(r.ok, 42);
+    assert_int_equal(r.not_run, 0);
+    assert_int_equal(r.stop, IL_SAMPLER_TARGET);
+    assert_int_equal(r.blocks, 6);
+    assert_int_equal(s.n_asked, 4);
+    assert_int_equal(s.n_observed, 28); /* measured calls alone */
+    check_near(s.seen[1][5], 0.002, 1e-9);
+    check_grown(dir);
+    last_plan p = plan_of(dir);
+    assert_int_equal(p.n, 5); /* the first, three extensions, the end */
+    assert_int_equal(p.expected, 126);
+    assert_string_equal(json_string_value(json_object_get(p.sampling, "stop")), "target");
+    assert_int_equal(json_array_size(json_object_get(p.sampling, "extensions")), 3);
+    json_decref(p.sampling);
+    /* A resume of a finished run decides the same and writes nothing. */
+    scripted again = script();
+    check_ok(run_sampled(growing, dir, true, &again, &r, &err), &err);
+    assert_int_equal(fake.n_calls, 0);
+    assert_int_equal(again.n_observed, 28);
+    assert_memory_equal(again.seen, s.seen, sizeof s.seen);
+    p = plan_of(dir);
+    assert_int_equal(p.n, 5);
+    json_decref(p.sampling);
+}
+
+/* Stopped anywhere, also in the middle of an extension: planned calls are done or not_run, and a
+ * resume ends where the undisturbed run does. */
+static void test_grows_resumed(void **state)
+{
+    (void)state;
+    for (unsigned stop = 5; stop < 110; stop += 13) {
+        char dir[600];
+        il_error err = {0};
+        il_driver_result r;
+        new_dir(dir, sizeof dir, "grows-stop");
+        fake.stop_after = stop;
+        scripted s = script();
+        check_ok(run_sampled(growing, dir, false, &s, &r, &err), &err);
+        last_plan p = plan_of(dir);
+        assert_int_equal(3 * (r.ok + r.not_run), p.expected);
+        json_decref(p.sampling);
+        s = script();
+        check_ok(run_sampled(growing, dir, true, &s, &r, &err), &err);
+        assert_int_equal(r.ok, 42);
+        assert_int_equal(s.n_observed, 28);
+        check_grown(dir);
+    }
+}
+
+/* The budget ends an extension: its rest is not_run, and the plan line says why. */
+static void test_grows_out_of_time(void **state)
+{
+    (void)state;
+    static const char text[] = "run_name: t\n"
+                               "gen_tokens: 3\nrepetitions: 2\nwarmup_repetitions: 1\n"
+                               "schedule: {blocks: 12, blocks_least: 2, target_ci: 0.02, "
+                               "time_budget_s: 1, sentinel: false, aa: false}\n"
+                               "scenarios: [{name: a, prompt_tokens: 2}]\n"
+                               "backends: [{name: x, kind: noop}]\nmodels: [{name: m1}]\n";
+    char dir[600];
+    il_error err = {0};
+    il_driver_result r;
+    new_dir(dir, sizeof dir, "grows-time");
+    fake.call_ms = 40;
+    scripted s = {.base = {&scripted_ops}, .last = IL_SAMPLER_NOISE};
+    for (unsigned b = 2; b < 12; b++) {
+        s.wish[b] = 1;
+    }
+    check_ok(run_sampled(text, dir, false, &s, &r, &err), &err);
+    fake.call_ms = 0;
+    assert_true(r.out_of_time);
+    assert_int_equal(r.stop, IL_SAMPLER_BUDGET);
+    assert_in_range(r.blocks, 3, 11);
+    assert_int_equal(r.ok + r.not_run, 3 * r.blocks);
+    last_plan p = plan_of(dir);
+    assert_string_equal(json_string_value(json_object_get(p.sampling, "stop")), "budget");
+    assert_int_equal(p.expected, 9 * r.blocks);
+    json_decref(p.sampling);
+    assert_int_equal(run_text(text, dir, true, &r, &err), IL_E_INTERNAL); /* no sampler */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +706,10 @@ int main(void)
         cmocka_unit_test(test_kill),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_time_budget),
+        cmocka_unit_test(test_time_budget_expires),
+        cmocka_unit_test(test_grows),
+        cmocka_unit_test(test_grows_resumed),
+        cmocka_unit_test(test_grows_out_of_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
