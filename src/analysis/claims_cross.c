@@ -29,12 +29,13 @@ static double squares(const il_ols *o)
     return o->sigma * o->sigma * o->dof;
 }
 
-/* Profile likelihood of the place: those that fit no worse than an F test at 95 % allows. */
+/* Profile likelihood of the place: `elsewhere` when every bend within half an octave of the claimed
+ * place fits worse than an F test at 99 % allows beside the best one. */
 static void profile(const il__claim_fit *fit, double at, double *columns, double *best,
-                    bool *allowed)
+                    bool *elsewhere)
 {
     il_ols o;
-    double low = INFINITY, high = -INFINITY, least = INFINITY;
+    double low = INFINITY, high = -INFINITY, least = INFINITY, near = INFINITY;
     for (size_t i = 0; i < fit->n; i++) {
         low = fmin(low, fit->x[i]);
         high = fmax(high, fit->x[i]);
@@ -42,15 +43,17 @@ static void profile(const il__claim_fit *fit, double at, double *columns, double
     *best = NAN;
     for (int k = 1; k < N_PLACES; k++) {
         double place = low + (high - low) * k / N_PLACES;
-        if (fit_bend(fit, place, columns, &o) == IL_OK && squares(&o) < least) {
-            least = squares(&o);
-            *best = place;
-        }
+        double here = fit_bend(fit, place, columns, &o) == IL_OK ? squares(&o) : INFINITY;
+        *best = here < least ? place : *best;
+        least = fmin(least, here);
+        near = fabs(place - at) <= log(2) / 2 ? fmin(near, here) : near;
+    }
+    if (fit_bend(fit, at, columns, &o) == IL_OK) {
+        near = fmin(near, squares(&o));
     }
     double dof = (double)fit->n - 4;
-    double t = il_t_quantile(0.975, dof);
-    *allowed = fit_bend(fit, at, columns, &o) == IL_OK &&
-               squares(&o) <= fmax(least, 0) * (1 + t * t / dof) + 1e-20;
+    double t = il_t_quantile(0.995, dof);
+    *elsewhere = near > least * (1 + t * t / dof) + 1e-20;
 }
 
 int il__claim_bend(il__claim_fit *fit, il__effect *e, il_error *err)
@@ -80,16 +83,17 @@ int il__claim_bend(il__claim_fit *fit, il__effect *e, il_error *err)
         rc = IL_OK;
     } else if (rc == IL_OK) {
         double best;
-        bool allowed;
+        bool elsewhere;
         il__effect_judge(e, c->direction, o.coef[2], o.se[2], o.dof);
         il__claim_loo_gates(fit, &loo, 2, e);
-        profile(fit, at, columns, &best, &allowed);
-        if (e->state == IL__PREDICTED && !allowed) {
+        profile(fit, at, columns, &best, &elsewhere);
+        if (e->state == IL__PREDICTED && elsewhere) {
             e->state = IL__OPPOSITE;
-            (void)snprintf(e->because, sizeof e->because,
-                           "the law bends, but not there: %s = %.3g fits best and %g is outside "
-                           "its 95 %% set",
-                           il_claim_x_names[c->x], exp(best), c->at);
+            (void)snprintf(
+                e->because, sizeof e->because,
+                "the law bends, but not there: %s = %.3g fits best, %g and half an octave "
+                "about it are outside its 99 %% set",
+                il_claim_x_names[c->x], exp(best), c->at);
         }
     }
     il_loo_free(&loo);

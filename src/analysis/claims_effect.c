@@ -92,7 +92,8 @@ static int judge(il__claim_fit *fit, il__effect *e, il_error *err)
     int rc = fit->claim->test == IL_CLAIM_rank
                  ? IL_OK
                  : il__claim_design_gates(fit, coefficients(fit->claim, fit->k), e, err);
-    if (rc != IL_OK || fit->n < 2 || strcmp(e->gate, "n") == 0) {
+    if (rc != IL_OK || fit->n < 2 || strcmp(e->gate, "n") == 0 ||
+        strcmp(e->gate, "unknown_x") == 0) {
         return rc;
     }
     switch (fit->claim->test) {

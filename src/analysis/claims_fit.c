@@ -35,6 +35,12 @@ int il__claim_design_gates(const il__claim_fit *fit, size_t n_coefficients, il__
 {
     const char *x = il_claim_x_names[fit->claim->x];
     char decide[IL__CLAIM_WORDS];
+    if (fit->n == 0 && fit->points.n > 0) {
+        il__effect_gate(e, "unknown_x", "a run whose models are known: their sizes are in its rows",
+                        "of no model all these are known: %s%s", x,
+                        fit->k > 1 ? " and the others" : "");
+        return IL_OK;
+    }
     if (fit->n < n_coefficients + 3) {
         (void)snprintf(decide, sizeof decide, "%zu models or more", n_coefficients + 3);
         il__effect_gate(e, "n", decide, "n: %zu coefficients need %zu models, there are %zu",
@@ -70,13 +76,19 @@ int il__claim_design_gates(const il__claim_fit *fit, size_t n_coefficients, il__
     return IL_OK;
 }
 
+/* Whether the estimate is shown to be near its value: nothing there has a relative change. */
+static bool is_inside(const il_claim *c, const il__effect *e)
+{
+    return e->state == IL__INSIDE || (e->state == IL__PREDICTED && c->direction == IL_CLAIM_equal);
+}
+
 void il__claim_loo_gates(const il__claim_fit *fit, const il_loo *loo, size_t term, il__effect *e)
 {
     const il_law_judgement j = il_law_judge(loo, term);
     if (j.verdict == IL_LAW_LEVERAGE_ONE) {
         il__effect_gate(e, "leverage", "more models like it", "%s alone fixes it: leverage 1",
                         il__text(fit->run, fit->use[j.model]->cell->model));
-    } else if (j.n_decisive > 0 && j.model < fit->n && e->state != IL__INSIDE) {
+    } else if (j.n_decisive > 0 && j.model < fit->n && !is_inside(fit->claim, e)) {
         const char *name = il__text(fit->run, fit->use[j.model]->cell->model);
         const il_loo_row *row = &loo->rows[j.model * loo->n_terms + term];
         char decide[IL__CLAIM_WORDS];
@@ -94,11 +106,11 @@ void il__claim_loo_gates(const il__claim_fit *fit, const il_loo *loo, size_t ter
 /* --- one term ------------------------------------------------------------------------------------
  */
 
-/* An effect inside the margin has no relative change: there each model is left out in turn, and the
- * estimate must stay inside. */
+/* Where the verdict is that the estimate lies inside the margin, it must do so without each model.
+ */
 static void stress_inside(const il__claim_fit *fit, const il_loo *loo, size_t term, il__effect *e)
 {
-    for (size_t i = 0; i < fit->n && e->state == IL__INSIDE; i++) {
+    for (size_t i = 0; i < fit->n && is_inside(fit->claim, e); i++) {
         const il_loo_row *row = &loo->rows[i * loo->n_terms + term];
         if (!row->fitted || fabs(row->estimate - e->null) > e->margin) {
             il__effect_gate(e, "decisive", "more models like it",

@@ -383,7 +383,7 @@ int il__effect_ratio(const il__run *run, const il_claim *c, il__effect *e, il_er
     rc = rc ? rc : rc_b;
     rc = rc ? rc : set_margin(run, c, &a, &b, e, err);
     rc = rc ? rc : pair_up(run, c, &a, &b, &p, err);
-    e->n_models = a.n_models;
+    e->n_models = p.n ? a.n_models : 0;
     if (rc == IL_OK && p.n == 0) {
         il__effect_gate(e, "no_data",
                         c->decided_by ? c->decided_by : "a run with rows of both selections",

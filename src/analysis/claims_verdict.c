@@ -12,7 +12,7 @@
 /* A size in words counts as wrong beyond this factor: rounding and what embeddings add stay below.
  */
 #define SIZE_TOLERANCE 1.5
-enum { MOST_BLOCKS_ADVISED = 100000 };
+enum { MOST_TIMES_ADVISED = 100 };
 
 const char *const il__verdict_names[] = {"supported", "contradicted", "not_identifiable",
                                          "ill_posed"};
@@ -165,13 +165,13 @@ static void advise(il__effect *e, bool equal)
     double needed = e->se > 0 && gap > 0 && n > 1
                         ? ceil((double)n * pow(2 * e->se / gap, 2)) + (equal ? 2 : 1)
                         : INFINITY;
-    if (needed < MOST_BLOCKS_ADVISED) {
+    needed = fmax(needed, (double)n + 1);
+    if (needed <= MOST_TIMES_ADVISED * (double)n) {
         (void)snprintf(e->decide, sizeof e->decide,
                        "about %.0f %s in place of %zu, if the estimate stays", needed, what, n);
     } else {
         (void)snprintf(e->decide, sizeof e->decide,
-                       "nothing of this kind: the estimate lies on the margin; a margin that is "
-                       "farther from it");
+                       "no amount of the same: the estimate lies on the edge of the margin");
     }
 }
 

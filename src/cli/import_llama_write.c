@@ -16,29 +16,38 @@
 
 /* Settings that tell one backend entry from another, where they vary over the tests. */
 static const char *const settings[] = {
-    "n_threads",  "n_gpu_layers", "n_batch",    "n_ubatch",      "type_k",       "type_v",
-    "flash_attn", "split_mode",   "main_gpu",   "no_kv_offload", "tensor_split", "use_mmap",
-    "embeddings", "cpu_mask",     "cpu_strict", "poll",          "n_cpu_moe",    "build_commit",
-    "cpu_info",   "gpu_info",     "devices",    "use_direct_io"};
+    "n_threads",     "n_gpu_layers",  "n_batch",    "n_ubatch",   "type_k",
+    "type_v",        "f16_kv",        "flash_attn", "split_mode", "main_gpu",
+    "no_kv_offload", "no_op_offload", "no_host",    "mul_mat_q",  "tensor_split",
+    "use_mmap",      "use_direct_io", "load_mode",  "repack",     "embeddings",
+    "cpu_mask",      "cpu_strict",    "poll",       "n_cpu_moe",  "moe_cache",
+    "devices",       "build_commit",  "cpu_info",   "gpu_info",   "tensor_buft_overrides"};
 enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
 
 /* Names of a run stay short enough to read. */
 enum { MOST_VALUE = 48 };
 
-static bool same(const json_t *a, const json_t *b)
-{
-    return (!a && !b) || (a && b && json_equal(a, b));
-}
-
-static void put_value(il_buf *to, const json_t *value)
+/* A setting as text, the same in JSON and in CSV, where numbers and truth values are texts. */
+static void value_text(const json_t *value, char out[MOST_VALUE + 1])
 {
     if (json_is_string(value)) {
-        (void)il_buf_printf(to, "%.*s", MOST_VALUE, json_string_value(value));
+        (void)snprintf(out, MOST_VALUE + 1, "%s", json_string_value(value));
+    } else if (json_is_boolean(value)) {
+        (void)snprintf(out, MOST_VALUE + 1, "%d", json_is_true(value));
+    } else if (json_is_number(value)) {
+        (void)snprintf(out, MOST_VALUE + 1, "%.10g", json_number_value(value));
     } else {
-        char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-        (void)il_buf_printf(to, "%.*s", MOST_VALUE, text ? text : "none");
-        free(text);
+        (void)snprintf(out, MOST_VALUE + 1, "none");
     }
+}
+
+/* A setting that only one of two files tells is not one that varies. */
+static bool differ(const json_t *a, const json_t *b)
+{
+    char text_a[MOST_VALUE + 1], text_b[MOST_VALUE + 1];
+    value_text(a, text_a);
+    value_text(b, text_b);
+    return a && b && strcmp(text_a, text_b) != 0;
 }
 
 static int name_backend(il_llama_tests *all, il_llama_test *t, const bool *varies, bool dtypes,
@@ -52,8 +61,9 @@ static int name_backend(il_llama_tests *all, il_llama_test *t, const bool *varie
     }
     for (size_t i = 0; i < N_SETTINGS; i++) {
         if (varies[i]) {
-            (void)il_buf_printf(&name, " %s=", settings[i]);
-            put_value(&name, json_object_get(t->record, settings[i]));
+            char value[MOST_VALUE + 1];
+            value_text(json_object_get(t->record, settings[i]), value);
+            (void)il_buf_printf(&name, " %s=%s", settings[i], value);
         }
     }
     t->backend = il_arena_strdup(&all->arena, il_buf_text(&name));
@@ -95,8 +105,8 @@ int il_llama_name(il_llama_tests *all, il_error *err)
         const il_llama_test *a = &all->items[0], *b = &all->items[i];
         dtypes |= strcmp(a->dtype, b->dtype) != 0;
         for (size_t s = 0; s < N_SETTINGS; s++) {
-            varies[s] |= !same(json_object_get(a->record, settings[s]),
-                               json_object_get(b->record, settings[s]));
+            varies[s] |= differ(json_object_get(a->record, settings[s]),
+                                json_object_get(b->record, settings[s]));
         }
     }
     int rc = check_models(all, err);

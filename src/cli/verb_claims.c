@@ -42,11 +42,11 @@ static int print_claims(const char *path, il_error *err)
 {
     json_t *rows = NULL;
     int rc = il_derive_csv_json(path, &rows, err);
-    (void)printf("%-30s %-16s %9s %9s %9s %9s\n", "claim", "verdict", "estimate", "ci_low",
+    (void)printf("%-34s %-16s %9s %9s %9s %9s\n", "claim", "verdict", "estimate", "ci_low",
                  "ci_high", "margin");
     for (size_t i = 0; rc == IL_OK && i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
-        (void)printf("%-30s %-16s", text_of(row, "id"), text_of(row, "verdict"));
+        (void)printf("%-34s %-16s", text_of(row, "id"), text_of(row, "verdict"));
         print_number(number_of(row, "estimate"));
         print_number(number_of(row, "ci_low"));
         print_number(number_of(row, "ci_high"));
