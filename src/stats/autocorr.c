@@ -143,7 +143,7 @@ int il_mean_interval_series(const double *values, size_t n, double confidence, i
         }
         sum += transform * transform * 2 / nn;
     }
-    double half = il_t_quantile(1 - (1 - confidence) / 2, nu) * sqrt(sum / nu / nn);
+    double half = il_t_quantile(1 - (1 - confidence) / 2, nu) * sqrt(sum / nu / (nn - 1));
     out->low = out->estimate - half;
     out->high = out->estimate + half;
     return IL_OK;
@@ -196,6 +196,100 @@ int il_mean_interval_trend(const double *values, size_t n, double confidence, il
     double half = il_t_quantile(1 - (1 - confidence) / 2, nn - 2) * sqrt(sum / (nn - 2) / nn);
     out->low = out->estimate - half;
     out->high = out->estimate + half;
+    return IL_OK;
+}
+
+static double dot(const double *a, const double *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}
+
+/* Takes out of v what lies along the rows of basis (of length 1), twice: once loses digits. Returns
+ * what is left of its length. */
+static double orthogonalise(double *v, const double *basis, size_t n_rows, size_t n)
+{
+    for (size_t pass = 0; pass < 2; pass++) {
+        for (size_t r = 0; r < n_rows; r++) {
+            double along = dot(v, basis + r * n, n);
+            for (size_t i = 0; i < n; i++) {
+                v[i] -= along * basis[r * n + i];
+            }
+        }
+    }
+    return sqrt(dot(v, v, n));
+}
+
+/* Rows of basis: the constant, the time, then cosines until `most` rows. Returns how many rows;
+ * *spread is the length of the centred time. A cosine of which the rows before leave less than a
+ * third is the line in another dress. */
+static size_t trend_basis(const double *time, size_t n, size_t most, double *basis, double *spread)
+{
+    size_t rows = 2;
+    double nn = (double)n;
+    double scale = time[n - 1] - time[0];
+    for (size_t i = 0; i < n; i++) {
+        basis[i] = 1 / sqrt(nn);
+        basis[n + i] = (time[i] - time[0]) / scale;
+    }
+    double length = orthogonalise(basis + n, basis, 1, n);
+    *spread = length * scale;
+    for (size_t i = 0; i < n; i++) {
+        basis[n + i] /= length;
+    }
+    for (size_t j = 1; rows < most && j < n; j++) {
+        double *row = basis + rows * n;
+        for (size_t i = 0; i < n; i++) {
+            row[i] = sqrt(2 / nn) * cos(pi * (double)j * ((double)i + 0.5) / nn);
+        }
+        double left = orthogonalise(row, basis, rows, n);
+        if (left > 1.0 / 3) {
+            for (size_t i = 0; i < n; i++) {
+                row[i] /= left;
+            }
+            rows++;
+        }
+    }
+    return rows;
+}
+
+int il_trend_interval_series(const double *time, const double *values, size_t n, double confidence,
+                             il_interval *out, il_error *err)
+{
+    *out = (il_interval){NAN, NAN, NAN};
+    if (n < 5 || !(time[n - 1] > time[0])) {
+        return il_fail(err, IL_E_TOO_FEW, "%zu values over %g of time give no interval of a trend",
+                       n, n > 0 ? time[n - 1] - time[0] : 0);
+    }
+    double nn = (double)n;
+    size_t nu = (size_t)fmax(1, rint(0.4 * cbrt(nn * nn)));
+    double *basis =
+        n <= SIZE_MAX / sizeof *basis / (nu + 3) ? malloc(n * (nu + 3) * sizeof *basis) : NULL;
+    if (!basis) {
+        return il_fail(err, IL_E_NOMEM, "no memory for a trend over %zu values", n);
+    }
+    double spread;
+    size_t rows = trend_basis(time, n, nu + 2, basis, &spread);
+    double *centred = basis + (nu + 2) * n;
+    double mean = il_mean(values, n);
+    for (size_t i = 0; i < n; i++) {
+        centred[i] = values[i] - mean;
+    }
+    out->estimate = dot(basis + n, centred, n) / spread;
+    double sum = 0;
+    for (size_t r = 2; r < rows; r++) {
+        double transform = dot(basis + r * n, centred, n);
+        sum += transform * transform;
+    }
+    double dof = (double)(rows - 2);
+    double half =
+        il_t_quantile(1 - (1 - confidence) / 2, dof) * sqrt(sum / dof * nn / (nn - 3)) / spread;
+    out->low = out->estimate - half;
+    out->high = out->estimate + half;
+    free(basis);
     return IL_OK;
 }
 

@@ -36,9 +36,10 @@ double il_pooled_lag1(const double *values, const size_t *first, size_t n_series
 /* Interval of the mean of a series whose values may depend on each other: the variance of the mean
  * from the first ν cosine transforms of the series, t on ν degrees of freedom, ν = 0.4·n^(2/3)
  * rounded, at least 1 (equal-weighted cosine test: Müller 2007; Lazarus, Lewis, Stock & Watson
- * 2018). Exact for independent normal values; for autocorrelated ones measured in
- * docs/statistics.md. It pays in width: 1.9 times the t interval at n = 10, 1.5 times at 20. n ≥ 3,
- * else IL_E_TOO_FEW. values are in order of time. */
+ * 2018), spread by √(n/(n − 1)) because the slowest cosine of a short series sees less of a lasting
+ * state than its mean does. What it covers is measured in docs/statistics.md. It pays in width:
+ * twice the t interval at n = 10, 1.6 times at 20. n ≥ 3, else IL_E_TOO_FEW. values are in order of
+ * time. */
 int il_mean_interval_series(const double *values, size_t n, double confidence, il_interval *out,
                             il_error *err);
 /* The same on ln v, taken back. Every value > 0, else IL_E_INVALID. */
@@ -51,6 +52,13 @@ int il_log_mean_interval_series(const double *values, size_t n, double confidenc
  * ≥ 3, else IL_E_TOO_FEW. values are in order of time, evenly spaced. */
 int il_mean_interval_trend(const double *values, size_t n, double confidence, il_interval *out,
                            il_error *err);
+
+/* Slope of a straight line over time, any times in ascending order, when values may depend on each
+ * other: least squares, its variance from the first ν cosines that are not the line itself
+ * (orthogonal to it, as above), spread by √(n/(n − 3)), t on ν degrees of freedom. n ≥ 5 and
+ * different times, else IL_E_TOO_FEW. */
+int il_trend_interval_series(const double *time, const double *values, size_t n, double confidence,
+                             il_interval *out, il_error *err);
 
 /* Ranks for the median when the series stays on its side of the median from one value to the next
  * with probability `stay` (0.5: independent, then as il_order_ranks; a normal AR(1) has

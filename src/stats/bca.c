@@ -89,10 +89,17 @@ static double acceleration(resamples *r, size_t n, il_pick_statistic statistic, 
     return squares > 0 && isfinite(squares) ? cubes / (6 * pow(squares, 1.5)) : 0;
 }
 
-/* Where the end that plain percentiles take at `tail` goes. */
-static double bca_tail(double z0, double a, double tail)
+/* The quantile for n independent pieces: t for a scale that is estimated, and the factor by which
+ * the spread of resamples is too short. */
+static double expanded_quantile(double n, double confidence)
 {
-    double z = z0 + il_normal_quantile(tail);
+    return il_t_quantile(1 - (1 - confidence) / 2, n - 1) * sqrt(n / (n - 1));
+}
+
+/* Where the end that plain percentiles take at Φ(quantile) goes. */
+static double bca_end(double z0, double a, double quantile)
+{
+    double z = z0 + quantile;
     double denominator = 1 - a * z;
     if (!(denominator > 0)) {
         return z > 0 ? 1 : 0; /* the transformation has run off its end */
@@ -100,7 +107,7 @@ static double bca_tail(double z0, double a, double tail)
     return gsl_cdf_ugaussian_P(z0 + z / denominator);
 }
 
-static int set_bca(resamples *r, double a, double confidence, il_interval *out, il_error *err)
+static int set_bca(resamples *r, double a, double quantile, il_interval *out, il_error *err)
 {
     double below = 0;
     double same = 0;
@@ -119,10 +126,9 @@ static int set_bca(resamples *r, double a, double confidence, il_interval *out, 
                        out->estimate);
     }
     double z0 = il_normal_quantile(share);
-    double tail = (1 - confidence) / 2;
     il_sort(r->values, r->n_used);
-    out->low = il_quantile_sorted(r->values, r->n_used, bca_tail(z0, a, tail));
-    out->high = il_quantile_sorted(r->values, r->n_used, bca_tail(z0, a, 1 - tail));
+    out->low = il_quantile_sorted(r->values, r->n_used, bca_end(z0, a, -quantile));
+    out->high = il_quantile_sorted(r->values, r->n_used, bca_end(z0, a, quantile));
     return IL_OK;
 }
 
@@ -168,7 +174,7 @@ int il_bca_interval(size_t n, il_pick_statistic statistic, void *context, double
     if (rc == IL_OK && r.n_used == 0) {
         rc = il_fail(err, IL_E_INVALID, "the statistic exists for no resample");
     }
-    rc = rc ? rc : set_bca(&r, a, confidence, out, err);
+    rc = rc ? rc : set_bca(&r, a, expanded_quantile((double)n, confidence), out, err);
     if (n_used) {
         *n_used = r.n_used;
     }
@@ -282,9 +288,8 @@ int il_block_interval(size_t n, il_pick_statistic statistic, void *context, il_b
         rc = il_fail(err, IL_E_INVALID, "the statistic exists for no resample");
     }
     if (rc == IL_OK) {
-        double nn = (double)n;
-        double z = il_normal_quantile((1 - confidence) / 2) * sqrt(nn / (nn - length));
-        il_interval_ends(r.values, r.n_used, gsl_cdf_ugaussian_P(z), out);
+        double z = expanded_quantile((double)n / length, confidence);
+        il_interval_ends(r.values, r.n_used, gsl_cdf_ugaussian_P(-z), out);
     }
     if (n_used) {
         *n_used = r.n_used;

@@ -67,10 +67,15 @@ void il_nested_draw(const il_nested_sampler *sampler, il_stream *stream, size_t 
 double il_nested_draw_model(const il_nested_sampler *sampler, size_t m, il_stream *stream);
 
 /* Where the ends of the interval are to be taken in the sorted estimates of resampled models, for a
- * law of n_coefficients (the intercept is one): Φ(−z·√(n/(n − k))), the factor by which resampled
- * residuals are too short (after Hesterberg 2015, section 3.2; his t quantile on top of it makes a
- * line on seven models cover 99 %). NaN when n ≤ k. */
+ * law of k = n_coefficients (the intercept is one). Below ten models Φ(−z·√(n/(n − k))), the factor
+ * by which resampled residuals are too short; from ten on Φ(−t), t on n − k degrees of freedom.
+ * Both are parts of the expanded percentiles of Hesterberg 2015, section 3.2; both at once make a
+ * line on seven models cover 99 %, since resamples that hold few models twice over spread the
+ * slopes already. Which part where is chosen by simulation (docs/statistics.md). NaN when n ≤ k. */
 double il_nested_tail(size_t n_models, size_t n_coefficients, double confidence);
+/* The least models at which that interval covers what it says: 3k + 1. With fewer the resamples
+ * hardly ever fix the law, and a t interval of the fit stands instead. */
+size_t il_nested_least_models(size_t n_coefficients);
 /* Sets low and high to the tail and 1 − tail quantiles (type 7) of the values that are not NaN.
  * Rearranges values; NaN ends when none is left. */
 void il_interval_ends(double *values, size_t n, double tail, il_interval *out);

@@ -119,10 +119,17 @@ double il_nested_tail(size_t n_models, size_t n_coefficients, double confidence)
     if (n_models <= n_coefficients) {
         return NAN;
     }
-    double z = il_normal_quantile((1 - confidence) / 2);
-    double factor = sqrt((double)n_models / (double)(n_models - n_coefficients));
+    double tail = (1 - confidence) / 2;
+    double dof = (double)(n_models - n_coefficients);
+    double z = n_models < 10 ? il_normal_quantile(tail) * sqrt((double)n_models / dof)
+                             : il_t_quantile(tail, dof);
     il_stats_gsl_quiet();
-    return gsl_cdf_ugaussian_P(z * factor);
+    return gsl_cdf_ugaussian_P(z);
+}
+
+size_t il_nested_least_models(size_t n_coefficients)
+{
+    return 3 * n_coefficients + 1;
 }
 
 int il_boot_nested(const il_nested *data, size_t n_coefficients, size_t n_terms, il_nested_fit fit,

@@ -2,6 +2,7 @@
 #include "stats/noise.h"
 
 #include "base/checked.h"
+#include "stats/autocorr.h"
 #include "stats/dist.h"
 #include "stats/rank.h"
 
@@ -21,7 +22,7 @@ double il_mde_factor(size_t n, double confidence)
         return NAN;
     }
     double dof = (double)(n - 1);
-    return fmax(2, il_t_quantile(0.9995, dof) / il_t_quantile(1 - (1 - confidence) / 2, dof));
+    return fmax(2, il_t_quantile(0.9996, dof) / il_t_quantile(1 - (1 - confidence) / 2, dof));
 }
 
 bool il_ratio_is_effect(const il_ratio *ratio, double confidence)
@@ -80,7 +81,13 @@ int il_drift_percent(const double *time, const double *values, size_t n, il_inte
         rc = il_theil_sen_fit(time, logs, n, &line, err);
     }
     if (rc == IL_OK) {
-        *out = (il_interval){100 * line.slope, 100 * line.slope_low, 100 * line.slope_high};
+        out->estimate = 100 * line.slope;
+        il_interval trend;
+        if (il_trend_interval_series(time, logs, n, 0.95, &trend, NULL) == IL_OK) {
+            double half = (trend.high - trend.low) / 2;
+            out->low = 100 * (line.slope - half);
+            out->high = 100 * (line.slope + half);
+        }
     }
     free(logs);
     return rc;

@@ -18,9 +18,10 @@ typedef struct il_ratio {
 } il_ratio;
 
 /* How many half-widths of an interval at `confidence` from n blocks an effect must exceed for a
- * verdict that errs in at most 1 in 1000: the greater of 2 and t(0.9995, n − 1)/t(1 − α/2, n − 1).
- * Twice the half-width alone errs in 0.36 % at n = 6 and 0.14 % at n = 10, because the tails of t
- * are heavy when the half-width is itself an estimate. NaN when n < 2. */
+ * verdict that errs in at most 1 in 1000: the greater of 2 and t(0.9996, n − 1)/t(1 − α/2, n − 1).
+ * Twice the half-width alone errs in 0.36 % at n = 6 and 0.14 % at n = 10, because the half-width
+ * is itself an estimate and the tails of t are heavy. The rule errs in 0.08 % of runs with normal
+ * noise; the rest of the 0.1 % is left to noise that is not. NaN when n < 2. */
 double il_mde_factor(size_t n, double confidence);
 /* Whether the effect gets a verdict: the interval leaves out 1 and |ln ratio| exceeds
  * il_mde_factor half-widths of the interval on the log scale, where it is symmetric. */
@@ -33,8 +34,11 @@ int il_ratio_paired(const double *a, const double *b, size_t n, double confidenc
 /* As above from the ratios themselves. */
 int il_ratio_of(const double *ratios, size_t n, double confidence, il_ratio *out, il_error *err);
 
-/* Drift of positive values over time by Theil–Sen on ln v: percent per unit of time, with Sen's
- * 95 % interval. The rate is not compounded: minutes of data say nothing of an hour's growth. */
+/* Drift of positive values over time by Theil–Sen on ln v: percent per unit of time. The rate is
+ * not compounded: minutes of data say nothing of an hour's growth. The 95 % interval is that of
+ * il_trend_interval_series about the Theil–Sen slope: the machine's state lasts from block to
+ * block, and Sen's own interval then sees a drift where there is none in 1 of 5 runs. n < 5 has NaN
+ * ends. IL_E_TOO_FEW: n < 2 or all times the same. */
 int il_drift_percent(const double *time, const double *values, size_t n, il_interval *out,
                      il_error *err);
 
