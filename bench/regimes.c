@@ -133,7 +133,7 @@ static void crossings(int trials)
         double noise, slope, at;
     } rows[] = {{5, 0.03, 0.3, 1.1},  {10, 0.03, 0.3, 1.1},  {20, 0.03, 0.3, 1.1},
                 {10, 0.10, 0.3, 1.1}, {10, 0.03, 0.05, 1.1}, {10, 0.03, 0.3, 9.0},
-                {10, 0.03, 0.3, 2.8}};
+                {10, 0.03, 0.3, 2.7}};
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
         il_stream stream = il_stream_open(7, "bench crossings", r % 2 ? "odd" : "even");
         int supported = 0, covered = 0, none = 0, unsure = 0;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HALF_WINDOW = 3, LEAST_SEGMENT = 2, LONGEST_SERIES = 1024 };
+enum { HALF_WINDOW = 3, LEAST_SEGMENT = 2, LONGEST_SERIES = 512 };
 static const double mad_to_sd = 1.4826022185056018;
 
 const char *const il_steadiness_names[] = {"too_few", "flat", "warmup", "slowdown",

@@ -63,7 +63,7 @@ extern const char *const il_steadiness_names[]; /* by il_steadiness */
 
 /* What a series of logs of times did (after Barrett et al. 2017, section 4.2: flat, warmup,
  * slowdown, no steady state). change_at is the first value of the last level, 0 when flat. Series
- * longer than 1,024 are first reduced to medians of equal groups. */
+ * longer than 512 are first reduced to medians of equal groups. */
 int il_steadiness_of(const double *logs, size_t n, double least_change, il_steadiness *kind,
                      size_t *change_at, il_error *err);
 
