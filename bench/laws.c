@@ -6,101 +6,25 @@
  */
 #include "bench.h"
 
-#include "inferlaw/error.h"
-#include "stats/dist.h"
+#include "law_study.h"
 #include "stats/form_select.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { MOST_MODELS = 20, BLOCKS = 10, N_RESAMPLES = 1000, N_CANDIDATES = 6 };
-#define MODEL_SD 0.10 /* of ln T, between models of one law */
-#define BLOCK_SD 0.03 /* of ln T, between blocks of one model */
-
-static const struct {
-    il_form form;
-    double coef[IL_FORM_MOST_TERMS];
-} truths[] = {
-    {IL_FORM_POWER, {1, 0.5}},
-    {IL_FORM_AFFINE, {20, 0.7}},
-    {IL_FORM_AFFINE_POWER, {10, 0.5, 0.9}},
-    {IL_FORM_LINEAR_SHAPE, {5, 2, 0.05, 1}},
-    {IL_FORM_DEPTH_WIDTH, {0, 0.8, 0.5, 0.1}},
-    {IL_FORM_PHYSICS, {0.2, 0.1, 1.3}},
-};
-enum { N_TRUTHS = sizeof truths / sizeof truths[0] };
-
-/* A study: shapes drawn like those of a depth and width grid. */
-typedef struct study {
-    size_t n;
-    double shape[MOST_MODELS + 1][3];   /* layers, width, heads; the last is the new model */
-    double params[MOST_MODELS + 1];     /* millions */
-    double physics[MOST_MODELS + 1][3]; /* 64 passes, 64·L, floor */
-    double ms[MOST_MODELS + 1];
-    double values[MOST_MODELS * BLOCKS];
-    size_t first[MOST_MODELS + 1];
-} study;
-
-static const double *x_of(const study *s, il_form form)
-{
-    switch (form) {
-    case IL_FORM_LINEAR_SHAPE:
-    case IL_FORM_DEPTH_WIDTH:
-        return s->shape[0];
-    case IL_FORM_PHYSICS:
-        return s->physics[0];
-    default:
-        return s->params;
-    }
-}
-
-static void draw_shape(study *s, size_t i, il_stream *stream)
-{
-    static const double layers[] = {2, 3, 4, 6, 8, 12, 16, 24};
-    static const double widths[] = {64, 128, 256, 384, 512, 768, 1024};
-    static const double heads[] = {1, 2, 4, 8, 16};
-    double *shape = s->shape[i];
-    shape[0] = layers[il_stream_below(stream, 8)];
-    shape[1] = widths[il_stream_below(stream, 7)];
-    shape[2] = heads[il_stream_below(stream, 5)];
-    s->params[i] = (12 * shape[0] * shape[1] * shape[1] + 50257 * shape[1]) / 1e6;
-    s->physics[i][0] = 64;
-    s->physics[i][1] = 64 * shape[0];
-    s->physics[i][2] = 64 * 4 * s->params[i] / 30; /* fp32 at 30 GB/s */
-}
-
-static void draw_study(study *s, size_t n, size_t truth, il_stream *stream)
-{
-    s->n = n;
-    il_form_fit law = {.form = truths[truth].form};
-    law.n_terms = il_form_n_terms(law.form);
-    memcpy(law.coef, truths[truth].coef, sizeof law.coef);
-    size_t n_x = il_form_n_x(law.form);
-    for (size_t i = 0; i <= n; i++) {
-        draw_shape(s, i, stream);
-        double log_ms = log(il_form_predict(&law, x_of(s, law.form) + i * n_x)) +
-                        MODEL_SD * il_stream_normal(stream);
-        if (i == n) {
-            s->ms[i] = exp(log_ms);
-            break;
-        }
-        s->first[i] = i * BLOCKS;
-        for (size_t b = 0; b < BLOCKS; b++) {
-            s->values[i * BLOCKS + b] = (log_ms + BLOCK_SD * il_stream_normal(stream)) / log(10);
-        }
-        s->ms[i] = pow(10, il_median(s->values + i * BLOCKS, BLOCKS));
-    }
-    s->first[n] = n * BLOCKS;
-}
+enum { N_RESAMPLES = 1000, N_CANDIDATES = 6, N_METHODS = 3 };
 
 typedef struct counts {
-    int fitted, boots, new_model, new_known;
-    int by_t[IL_FORM_MOST_TERMS], by_boot[IL_FORM_MOST_TERMS];
-    int t_known[IL_FORM_MOST_TERMS];
-    double t_width[IL_FORM_MOST_TERMS], boot_width[IL_FORM_MOST_TERMS];
+    int fitted, new_model, new_known;
+    int hit[N_METHODS][IL_FORM_MOST_TERMS], known[N_METHODS][IL_FORM_MOST_TERMS];
+    double width[N_METHODS][IL_FORM_MOST_TERMS];
 } counts;
+
+/* The method the tables use, then t and the nested bootstrap whatever the number of models. */
+static il_form_method method_of(size_t which, il_form form, size_t n)
+{
+    return which == 0 ? il_form_method_of(form, n) : which == 1 ? IL_FORM_BY_T : IL_FORM_BY_NESTED;
+}
 
 static int count_study(const study *s, size_t truth, int trial, counts *out, il_error *err)
 {
@@ -116,24 +40,22 @@ static int count_study(const study *s, size_t truth, int trial, counts *out, il_
         return rc;
     }
     const il_nested nested = {s->n, NULL, s->values, s->first, NULL};
-    il_interval terms[IL_FORM_MOST_TERMS];
-    size_t used;
-    il_stream stream = il_stream_open((uint64_t)trial, "bench laws", il_form_name(form));
-    rc = il_form_boot(&points, &fit, &nested, N_RESAMPLES, &stream, terms, &used, err);
-    if (rc != IL_OK) {
-        return rc;
-    }
     out->fitted++;
-    out->boots += used == N_RESAMPLES;
-    double t = il_t_quantile(0.975, fit.dof);
-    for (size_t k = 0; k < fit.n_terms; k++) {
-        double want = truths[truth].coef[k];
-        bool known = !isnan(fit.se[k]);
-        out->t_known[k] += known;
-        out->by_t[k] += known && fabs(fit.coef[k] - want) <= t * fit.se[k];
-        out->t_width[k] += known ? 2 * t * fit.se[k] : 0;
-        out->by_boot[k] += terms[k].low <= want && want <= terms[k].high;
-        out->boot_width[k] += terms[k].high - terms[k].low;
+    for (size_t which = 0; which < N_METHODS; which++) {
+        il_interval terms[IL_FORM_MOST_TERMS];
+        il_form_method method = method_of(which, form, s->n);
+        il_stream stream = il_stream_open((uint64_t)trial, "bench laws", il_form_name(form));
+        rc = il_form_intervals(&points, &fit, &nested, method, N_RESAMPLES, &stream, terms, err);
+        if (rc != IL_OK) {
+            return rc;
+        }
+        for (size_t k = 0; k < fit.n_terms; k++) {
+            double want = truths[truth].coef[k];
+            bool known = !isnan(terms[k].low) && !isnan(terms[k].high);
+            out->known[which][k] += known;
+            out->hit[which][k] += known && terms[k].low <= want && want <= terms[k].high;
+            out->width[which][k] += known ? terms[k].high - terms[k].low : 0;
+        }
     }
     double low, high;
     il_form_new_model(&fit, points.x + s->n * n_x, 0.95, &low, &high);
@@ -142,13 +64,31 @@ static int count_study(const study *s, size_t truth, int trial, counts *out, il_
     return IL_OK;
 }
 
+static void print_counts(il_form form, size_t n, const counts *c)
+{
+    for (size_t k = 0; k < il_form_n_terms(form); k++) {
+        (void)printf("%-13s %6zu %-13s %-16s", il_form_name(form), n, il_form_term_name(form, k),
+                     il_form_method_name(il_form_method_of(form, n)));
+        for (size_t which = 0; which < N_METHODS; which++) {
+            (void)printf(" %7.3f %8.3g", (double)c->hit[which][k] / c->known[which][k],
+                         c->width[which][k] / c->known[which][k]);
+        }
+        if (k == 0) {
+            (void)printf(" %9.3f", (double)c->new_model / c->new_known);
+        }
+        (void)printf("\n");
+    }
+}
+
 static int coverage(int trials, il_error *err)
 {
     static const size_t sizes[] = {7, 11, 20};
-    (void)printf("coverage of nominal 95 %% intervals, %d studies each; models scatter by %.0f %%, "
-                 "%d blocks by %.0f %%\n%-13s %6s %-13s %8s %8s %9s %9s %s\n",
-                 trials, 100 * MODEL_SD, BLOCKS, 100 * BLOCK_SD, "form", "models", "term", "t",
-                 "nested", "t width", "nested w.", "new model");
+    (void)printf(
+        "coverage of nominal 95 %% intervals and their mean width, %d studies each; models "
+        "scatter by %.0f %%, %d blocks by %.0f %%\n%-13s %6s %-13s %-16s %16s %16s %16s "
+        "%9s\n",
+        trials, 100 * MODEL_SD, BLOCKS, 100 * BLOCK_SD, "form", "models", "term", "method",
+        "as in the tables", "t", "nested", "new model");
     for (size_t truth = 0; truth < N_TRUTHS; truth++) {
         for (size_t size = 0; size < sizeof sizes / sizeof sizes[0]; size++) {
             counts c = {0};
@@ -162,17 +102,8 @@ static int coverage(int trials, il_error *err)
                     return rc;
                 }
             }
-            il_form form = truths[truth].form;
-            for (size_t k = 0; k < il_form_n_terms(form); k++) {
-                (void)printf("%-13s %6zu %-13s %8.3f %8.3f %9.3g %9.3g", il_form_name(form),
-                             sizes[size], il_form_term_name(form, k),
-                             (double)c.by_t[k] / c.t_known[k], (double)c.by_boot[k] / c.fitted,
-                             c.t_width[k] / c.t_known[k], c.boot_width[k] / c.fitted);
-                if (k == 0) {
-                    (void)printf(" %.3f", (double)c.new_model / c.new_known);
-                }
-                (void)printf("\n");
-            }
+            print_counts(truths[truth].form, sizes[size], &c);
+            (void)fflush(stdout);
         }
     }
     return IL_OK;

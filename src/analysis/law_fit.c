@@ -4,23 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Resamples of a form that is searched for take a hundred times as long as those of a line. */
-enum { MOST_SEARCHED_RESAMPLES = 1000 };
-/* A resample of few models often holds too few different ones to fix a form of many terms, and its
- * interval is then far too wide (docs/laws.md): the t interval stands until there are this many. */
-static size_t least_to_resample(il_form form)
-{
-    switch (form) {
-    case IL_FORM_AFFINE_POWER:
-        return 15;
-    case IL_FORM_LINEAR_SHAPE:
-    case IL_FORM_DEPTH_WIDTH:
-        return 20;
-    default:
-        return 7;
-    }
-}
-
 size_t il__law_main_term(il_form form)
 {
     return form == IL_FORM_AFFINE_POWER ? 2 : 1;
@@ -76,13 +59,15 @@ static int collect(il__law *l, il__law_x x_kind, il_error *err)
     return IL_OK;
 }
 
-static int resample(const il__run *run, il__law *l, il_error *err)
+static int fill_intervals(const il__run *run, il__law *l, il_error *err)
 {
+    il_form_method method = il_form_method_of(l->form, l->n);
     const il__law_data *data = l->data;
     double *values = malloc((data->n_values + 1) * sizeof *values);
     double *inside = malloc((l->n + 1) * sizeof *inside);
     size_t *first = malloc((l->n + 1) * sizeof *first);
-    int rc = values && inside && first ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory to resample");
+    int rc =
+        values && inside && first ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for intervals");
     if (rc == IL_OK) {
         first[0] = 0;
         for (size_t m = 0; m < l->n; m++) {
@@ -96,18 +81,13 @@ static int resample(const il__run *run, il__law *l, il_error *err)
         const il_form_points points = {l->form, l->x, l->ms, l->n};
         char what[64];
         char row[1024];
-        bool searched = l->form != IL_FORM_POWER && l->form != IL_FORM_DEPTH_WIDTH;
-        size_t n_resamples = searched && run->n_resamples_own > MOST_SEARCHED_RESAMPLES
-                                 ? MOST_SEARCHED_RESAMPLES
-                                 : run->n_resamples_own;
         (void)snprintf(what, sizeof what, "%s%s%s", l->x_name, l->form == IL_FORM_POWER ? "" : "|",
                        l->form == IL_FORM_POWER ? "" : il_form_name(l->form));
         il__stream_row(row, sizeof row, run, data->key->backend, data->key->batch_size,
                        data->key->mode, what);
         il_stream stream = il_stream_open(run->seed, "laws.csv", row);
-        size_t used;
-        rc =
-            il_form_boot(&points, &l->loo.fit, &nested, n_resamples, &stream, l->terms, &used, err);
+        rc = il_form_intervals(&points, &l->loo.fit, &nested, method, run->n_resamples_own, &stream,
+                               l->terms, err);
     }
     free(values);
     free(inside);
@@ -162,18 +142,9 @@ static int fit_one(const il__run *run, il__law *l, il_error *err)
     l->judgement = il_form_judge(&l->loo);
     l->main_unflagged = l->data->n_flagged > 0 ? unflagged_term(l) : NAN;
     l->aicc = aicc_of(&l->loo.fit);
-    size_t k = il_form_n_terms(l->form);
-    l->ci_method = l->n > k ? "t" : "";
-    for (size_t t = 0; t < k; t++) {
-        l->terms[t] =
-            (il_interval){l->loo.fit.coef[t], l->loo.loo.ci_low[t], l->loo.loo.ci_high[t]};
-    }
+    l->ci_method = il_form_method_name(il_form_method_of(l->form, l->n));
     rc = il_form_loo_error(&l->loo, l->ms, &l->mape, &l->p95, err);
-    if (rc == IL_OK && l->n >= least_to_resample(l->form)) {
-        l->ci_method = "nested_bootstrap";
-        rc = resample(run, l, err);
-    }
-    return rc;
+    return rc ? rc : fill_intervals(run, l, err);
 }
 
 int il__law_fit(const il__run *run, const il__law_data *data, il_form form, const char *x_name,

@@ -8,6 +8,7 @@
 
 #include "analysis/law_data.h"
 #include "base/buf.h"
+#include "stats/form_intervals.h"
 #include "stats/form_select.h"
 
 typedef struct il__law {

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "stats/dist.h"
+#include "stats/order.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -223,66 +224,4 @@ int il_form_loo_error(const il_form_loo *loo, const double *ms, double *mape, do
     }
     free(errors);
     return IL_OK;
-}
-
-typedef struct resampled {
-    const il_form_points *points;
-    const il_form_fit *fit;
-    double *x, *ms;
-} resampled;
-
-static int fit_resample(void *context, const size_t *pick, const double *y, size_t n, double *terms)
-{
-    const resampled *r = context;
-    il_form form = r->points->form;
-    size_t n_x = il_form_n_x(form);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(r->x + i * n_x, r->points->x + pick[i] * n_x, n_x * sizeof *r->x);
-        r->ms[i] = pow(10, y[i]);
-    }
-    il_form_fit fit;
-    int rc = il_form_fit_to(form, r->x, r->ms, n, r->fit->coef, &fit, NULL);
-    if (rc != IL_OK) {
-        return rc;
-    }
-    /* Without b there is no exponent; any other rank lost is a resample of too few models. */
-    bool flat = form == IL_FORM_AFFINE_POWER && fit.coef[1] == 0;
-    if (!fit.determined && !flat) {
-        return IL_E_INVALID;
-    }
-    memcpy(terms, fit.coef, fit.n_terms * sizeof *terms);
-    if (flat) {
-        terms[2] = NAN;
-    }
-    return IL_OK;
-}
-
-int il_form_boot(const il_form_points *points, const il_form_fit *fit, const il_nested *data,
-                 size_t n_resamples, il_stream *stream, il_interval *out, size_t *n_used,
-                 il_error *err)
-{
-    size_t n_x = il_form_n_x(points->form);
-    double *memory = malloc(points->n * (n_x + 1) * sizeof *memory);
-    if (!memory) {
-        return il_fail(err, IL_E_NOMEM, "no memory to resample %zu models", points->n);
-    }
-    if (points->form == IL_FORM_POWER) { /* a line in the logs needs no search */
-        il_boot_line line;
-        il_nested logs = *data;
-        logs.x = memory;
-        for (size_t i = 0; i < points->n; i++) {
-            memory[i] = log10(points->x[i]);
-        }
-        int rc = il_boot_line_nested(&logs, n_resamples, stream, &line, err);
-        out[0] = line.intercept;
-        out[1] = line.slope;
-        *n_used = line.n_used;
-        free(memory);
-        return rc;
-    }
-    resampled r = {points, fit, memory, memory + points->n * n_x};
-    size_t k = il_form_n_terms(points->form);
-    int rc = il_boot_nested(data, k, k, fit_resample, &r, n_resamples, stream, out, n_used, err);
-    free(memory);
-    return rc;
 }

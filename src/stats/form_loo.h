@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Leave one model out for any form, the verdict on a law, its resampled intervals, and the choice
- * among forms and x's. Sources of the rules: docs/laws.md.
+ * Leave one model out for any form, the verdict on a law. Sources of the rules: docs/laws.md.
  */
 #ifndef IL_STATS_FORM_LOO_H
 #define IL_STATS_FORM_LOO_H
 
-#include "stats/boot.h"
 #include "stats/forms.h"
 #include "stats/loo.h"
 
@@ -54,11 +52,5 @@ il_form_judgement il_form_judge(const il_form_loo *loo);
  * fractions; infinite when a prediction is not above 0, NaN when a model could not be left out. */
 int il_form_loo_error(const il_form_loo *loo, const double *ms, double *mape, double *p95,
                       il_error *err);
-
-/* 95 % intervals of every term from il_boot_nested: data->values are log10 ms of the models of
- * points. out is [n_terms]. Resamples that do not fix the form are skipped and counted. */
-int il_form_boot(const il_form_points *points, const il_form_fit *fit, const il_nested *data,
-                 size_t n_resamples, il_stream *stream, il_interval *out, size_t *n_used,
-                 il_error *err);
 
 #endif

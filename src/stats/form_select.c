@@ -2,6 +2,7 @@
 #include "stats/form_select.h"
 
 #include "base/checked.h"
+#include "stats/order.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -10,10 +10,8 @@
 #include <string.h>
 
 enum { K = IL_FORM_MOST_TERMS };
-#define LOG_10        2.302585092994046
-#define CONVERGED     1e-8
-#define LEAST_POWER   0.05
-#define LARGEST_POWER 2.0
+#define LOG_10    2.302585092994046
+#define CONVERGED 1e-8
 
 static const struct {
     const char *name;
@@ -176,8 +174,9 @@ typedef struct scaled {
     double x_unit; /* of affine_power */
 } scaled;
 
-static void scale_problem(il_form form, const double *x, const double *ms, size_t n, double *memory,
-                          scaled *out)
+/* keep_x leaves the x of affine_power in its own unit, so that b is a coordinate of the problem. */
+static void scale_problem(il_form form, const double *x, const double *ms, size_t n, bool keep_x,
+                          double *memory, scaled *out)
 {
     size_t k = forms[form].n_terms;
     double y_unit = 0;
@@ -204,13 +203,13 @@ static void scale_problem(il_form form, const double *x, const double *ms, size_
         out->unit[j] = y_unit;
     }
     if (out->curve.is_power) {
-        out->curve.low[2] = LEAST_POWER;
-        out->curve.high[2] = LARGEST_POWER;
+        out->curve.low[2] = IL_FORM_LEAST_POWER;
+        out->curve.high[2] = IL_FORM_LARGEST_POWER;
         out->x_unit = 0;
         for (size_t i = 0; i < n; i++) {
             out->x_unit += log(x[i]) / (double)n;
         }
-        out->x_unit = exp(out->x_unit);
+        out->x_unit = keep_x ? 1 : exp(out->x_unit);
         for (size_t i = 0; i < n; i++) {
             out->columns[i] = x[i] / out->x_unit;
         }
@@ -336,7 +335,7 @@ static int fit_curve(il_form form, const double *x, const double *ms, size_t n, 
                      il_form_fit *out, double *memory)
 {
     scaled p = {0};
-    scale_problem(form, x, ms, n, memory, &p);
+    scale_problem(form, x, ms, n, false, memory, &p);
     best found = {.objective = INFINITY, .gradient = INFINITY};
     int rc = IL_OK;
     if (start) {
@@ -426,6 +425,39 @@ int il_form_fit_to(il_form form, const double *x, const double *ms, size_t n, co
                        forms[form].name);
     }
     describe(out, x, ms);
+    return IL_OK;
+}
+
+int il__form_held(il_form form, const double *x, const double *ms, size_t n, size_t term,
+                  double value, double *coef, double *objective)
+{
+    size_t k = forms[form].n_terms;
+    double *memory = malloc(n * (3 * k + 4) * sizeof *memory);
+    if (!memory) {
+        return IL_E_NOMEM;
+    }
+    scaled p = {0};
+    scale_problem(form, x, ms, n, true, memory, &p);
+    double theta[K];
+    coef[term] = value;
+    to_scaled(&p, coef, theta);
+    p.curve.low[term] = p.curve.high[term] = theta[term];
+    best found = {.objective = INFINITY, .gradient = INFINITY};
+    descend(&p, theta, &found);
+    for (int i = 0; p.curve.is_power && !(found.gradient < CONVERGED) && i < 4; i++) {
+        double other[K];
+        double power = term == 2 ? value : 0.25 + 0.45 * i;
+        if (relative_start(&p, power, other) == IL_OK) {
+            other[term] = theta[term];
+            descend(&p, other, &found);
+        }
+    }
+    if (isfinite(found.objective)) {
+        from_scaled(&p, found.theta, coef);
+        coef[term] = value;
+    }
+    *objective = found.objective;
+    free(memory);
     return IL_OK;
 }
 

@@ -38,7 +38,9 @@ typedef enum il_form {
 } il_form;
 
 enum { IL_FORM_MOST_TERMS = 4, IL_FORM_MOST_X = 3 };
-#define IL_FORM_HUBER_CORNER 0.1 /* of ln T, physics alone */
+#define IL_FORM_HUBER_CORNER  0.1 /* of ln T, physics alone */
+#define IL_FORM_LEAST_POWER   0.05
+#define IL_FORM_LARGEST_POWER 2.0
 
 const char *il_form_name(il_form form);
 size_t il_form_n_terms(il_form form);

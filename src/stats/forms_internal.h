@@ -33,4 +33,9 @@ double il__curve_at(const il__curve *curve, const double *theta, const double *x
  * predicts something ≤ 0. *gradient is the largest projected slope at the end. */
 double il__curve_descend(const il__curve *curve, double *theta, double *gradient);
 
+/* The least objective of a searched form with one coefficient held at a value: coef is where the
+ * others start, and where they end. INFINITY when no start predicts every point above 0. */
+int il__form_held(il_form form, const double *x, const double *ms, size_t n, size_t term,
+                  double value, double *coef, double *objective);
+
 #endif

@@ -6,6 +6,7 @@
 #include "published.h"
 
 #include "stats/form_select.h"
+#include "stats/stream.h"
 
 /* A solution is a solution when no small step from it is better. */
 static double loss(const il_form_fit *fit, const double *x, const double *ms, size_t n)
