@@ -1,55 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "os/cores.h"
 
+#include "os/machine_files.h"
+
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-static int read_topology(int cpu, const char *what, int otherwise)
+enum { MOST_CPUS = 8192 };
+
+static int64_t read_topology(int cpu, const char *what, int64_t otherwise)
 {
-    char path[128];
-    (void)snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/%s", cpu, what);
-    FILE *f = fopen(path, "re");
-    int value = otherwise;
-    if (f != NULL) {
-        if (fscanf(f, "%d", &value) != 1) {
-            value = otherwise;
+    uint64_t value;
+    return il__sys_u64(&value, "/sys/devices/system/cpu/cpu%d/topology/%s", cpu, what) &&
+                   value <= INT32_MAX
+               ? (int64_t)value
+               : otherwise;
+}
+
+bool il_cores_add(il_cores *cores, int cpu)
+{
+    int64_t package = read_topology(cpu, "physical_package_id", 0);
+    int64_t core = read_topology(cpu, "core_id", INT32_MAX + (int64_t)cpu + 1);
+    int64_t key = package * ((int64_t)1 << 33) + core;
+    for (uint32_t i = 0; i < cores->n && cores->seen; i++) {
+        if (cores->seen[i] == key) {
+            return false;
         }
-        (void)fclose(f);
     }
-    return value;
+    if (cores->n == cores->cap) {
+        size_t cap = cores->cap ? 2 * cores->cap : 64;
+        int64_t *grown = realloc(cores->seen, cap * sizeof *grown);
+        if (!grown) {
+            return true;
+        }
+        cores->seen = grown;
+        cores->cap = cap;
+    }
+    cores->seen[cores->n++] = key;
+    return true;
+}
+
+void il_cores_free(il_cores *cores)
+{
+    free(cores->seen);
+    *cores = (il_cores){0};
 }
 
 uint32_t il_cores_allowed(int *cpus, uint32_t most)
 {
-    static const int most_cpus = 8192;
-    cpu_set_t *set = CPU_ALLOC((size_t)most_cpus);
-    int64_t *seen = calloc((size_t)most_cpus, sizeof *seen);
-    size_t set_bytes = CPU_ALLOC_SIZE((size_t)most_cpus);
+    cpu_set_t *set = CPU_ALLOC((size_t)MOST_CPUS);
+    size_t set_bytes = CPU_ALLOC_SIZE((size_t)MOST_CPUS);
+    il_cores cores = {0};
     uint32_t n = 0;
-    if (set == NULL || seen == NULL || sched_getaffinity(0, set_bytes, set) != 0) {
-        goto out;
-    }
-    for (int cpu = 0; cpu < most_cpus; cpu++) {
-        if (!CPU_ISSET_S((size_t)cpu, set_bytes, set)) {
-            continue;
-        }
-        int64_t package = read_topology(cpu, "physical_package_id", 0);
-        int64_t core = read_topology(cpu, "core_id", most_cpus + cpu);
-        int64_t key = package * 4 * most_cpus + core;
-        uint32_t i = 0;
-        while (i < n && seen[i] != key) {
-            i++;
-        }
-        if (i == n) {
+    bool known = set != NULL && sched_getaffinity(0, set_bytes, set) == 0;
+    for (int cpu = 0; known && cpu < MOST_CPUS; cpu++) {
+        if (CPU_ISSET_S((size_t)cpu, set_bytes, set) && il_cores_add(&cores, cpu)) {
             if (n < most) {
                 cpus[n] = cpu;
             }
-            seen[n++] = key;
+            n++;
         }
     }
-out:
-    free(seen);
+    il_cores_free(&cores);
     if (set != NULL) {
         CPU_FREE(set);
     }

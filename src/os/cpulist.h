@@ -8,9 +8,14 @@
 #include "inferlaw/error.h"
 
 #include <sched.h>
+#include <stdint.h>
 
-/* Parses decimal numbers and ascending ranges below CPU_SETSIZE, separated by commas, no spaces.
- * IL_E_PARSE or IL_E_RANGE name the text. Whether the machine has these CPUs is not asked. */
+/* Calls visit for every member in the order of the list: decimal numbers and ascending ranges below
+ * 65536, separated by commas, no spaces; the list ends with its text or line. IL_E_PARSE or
+ * IL_E_RANGE on the first thing that is no such list, after the members before it. */
+int il_cpulist_visit(const char *text, void (*visit)(void *context, uint32_t cpu), void *context);
+/* The list as a set: members below CPU_SETSIZE. Errors name the text. Whether the machine has these
+ * CPUs is not asked. */
 int il_cpulist_parse(const char *text, cpu_set_t *out, il_error *err);
 
 #endif

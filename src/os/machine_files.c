@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096, MOST_CPUS = 65536 };
+enum { PATH_BYTES = 4096 };
 
 static char root_dir[PATH_BYTES];
 static unsigned root_generation;
@@ -178,32 +178,4 @@ void il__copy_line(char *out, size_t cap, const char *from)
     }
     memcpy(out, from, n);
     out[n] = '\0';
-}
-
-bool il__cpu_list(const char *text, void (*visit)(void *context, uint32_t cpu), void *context)
-{
-    const char *at = text;
-    for (;;) {
-        uint64_t first, last;
-        if (!il__scan_u64(&at, &first)) {
-            return false;
-        }
-        last = first;
-        if (*at == '-') {
-            at++;
-            if (!il__scan_u64(&at, &last)) {
-                return false;
-            }
-        }
-        if (last < first || last >= MOST_CPUS) {
-            return false;
-        }
-        for (uint64_t cpu = first; cpu <= last; cpu++) {
-            visit(context, (uint32_t)cpu);
-        }
-        if (*at != ',') {
-            return *at == '\0' || *at == '\n';
-        }
-        at++;
-    }
 }

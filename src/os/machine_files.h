@@ -36,8 +36,4 @@ bool il__line_u64(const char *text, const char *key, uint64_t *out);
 /* Copies up to the end of the line, without blanks at either end. */
 void il__copy_line(char *out, size_t cap, const char *from);
 
-/* Calls visit for every member of a list such as "0-3,8" in order; false, after the members before
- * it, on the first thing that is no such list. Members of 65536 and above count as damage. */
-bool il__cpu_list(const char *text, void (*visit)(void *context, uint32_t cpu), void *context);
-
 #endif

@@ -2,6 +2,7 @@
 #include "os/machine.h"
 
 #include "os/machine_cgroup.h"
+#include "os/cpulist.h"
 #include "os/machine_files.h"
 #include "os/machine_topology.h"
 
@@ -180,7 +181,7 @@ static void read_settings(const char *allowed, il_machine *m)
     char text[128];
     uint64_t value;
     governor_scan scan = {.machine = m};
-    (void)il__cpu_list(allowed, see_governor, &scan);
+    (void)il_cpulist_visit(allowed, see_governor, &scan);
     if (il__sys_u64(&value, "/sys/devices/system/cpu/smt/active") && value == 1) {
         (void)snprintf(m->smt, sizeof m->smt, "on");
     } else if (il__sys_line(m->smt, sizeof m->smt, "/sys/devices/system/cpu/smt/control") &&

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "os/machine_topology.h"
 
+#include "os/cores.h"
+#include "os/cpulist.h"
 #include "os/machine_files.h"
 
 #include <hwloc.h>
@@ -51,7 +53,6 @@ static void read_topology(hwloc_topology_t topology, hwloc_bitmap_t allowed, il_
     if (hwloc_bitmap_iszero(allowed)) {
         (void)hwloc_bitmap_copy(allowed, hwloc_topology_get_topology_cpuset(topology));
     }
-    out->n_cores_allowed = count_allowed(topology, HWLOC_OBJ_CORE, allowed);
     out->n_numa = (uint32_t)hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_NUMANODE);
     out->l1d_bytes = cache_bytes(topology, HWLOC_OBJ_L1CACHE, allowed);
     out->l2_bytes = cache_bytes(topology, HWLOC_OBJ_L2CACHE, allowed);
@@ -66,7 +67,7 @@ void il__topology_read(const char *list, il_machine *out)
     if (!allowed) {
         goto out;
     }
-    if (!il__cpu_list(list, add_cpu, allowed)) {
+    if (il_cpulist_visit(list, add_cpu, allowed) != IL_OK) {
         hwloc_bitmap_zero(allowed);
     }
     pass_root();
@@ -79,6 +80,15 @@ void il__topology_read(const char *list, il_machine *out)
     if (hwloc_topology_load(topology) == 0) {
         read_topology(topology, allowed, out);
     }
+    int cpu;
+    il_cores seen = {0};
+    hwloc_bitmap_foreach_begin(cpu, allowed)
+    {
+        (void)il_cores_add(&seen, cpu);
+    }
+    hwloc_bitmap_foreach_end();
+    out->n_cores_allowed = seen.n;
+    il_cores_free(&seen);
     int n = hwloc_bitmap_weight(allowed);
     out->n_cpus_allowed = n > 0 ? (uint32_t)n : 0;
 out:

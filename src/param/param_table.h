@@ -72,7 +72,10 @@ P(CLOSURE, "closure", 0, FLAG, IL_SCOPE_SCHEDULE, 0, 0, NULL, NULL, NULL, "one u
 /* ---- grid of shapes ---- */
 P(GRID_LAYERS, "n_layer", 0, I64_LIST, IL_SCOPE_SHAPES, 1, 4096, NULL, NULL, "N,…", "numbers of layers")
 P(GRID_WIDTHS, "d_model", 0, I64_LIST, IL_SCOPE_SHAPES, 1, 1048576, NULL, NULL, "N,…", "widths; may be left out with iso_params")
-P(GRID_HEADS, "n_head", 0, I64_LIST, IL_SCOPE_SHAPES, 1, 65536, NULL, "1", "N,…", "numbers of attention heads")
+P(GRID_HEADS, "n_head", 0, I64_LIST, IL_SCOPE_SHAPES, 1, 65536, NULL, "1", "N,…", "numbers of attention heads; or head_dim")
+P(GRID_HEAD_DIM, "head_dim", 0, I64, IL_SCOPE_SHAPES, 1, 65536, NULL, NULL, "N", "width of a head: n_head = d_model / head_dim")
+P(GRID_ASPECT, "aspect", 0, I64, IL_SCOPE_SHAPES, 1, 65536, NULL, NULL, "N", "fixed aspect: d_model = aspect × n_layer")
+P(GRID_POSITIONS, "n_positions", 0, I64, IL_SCOPE_SHAPES, 2, 16777216, NULL, "1024", "N", "longest sequence, rows of the position embedding")
 P(GRID_VOCAB, "vocab_size", 0, I64, IL_SCOPE_SHAPES, 2, 16777216, NULL, "50257", "N", "rows of the embedding")
 P(ISO_PARAMS, "iso_params", 0, F64, IL_SCOPE_SHAPES, 1, 1e13, NULL, NULL, "P", "keep shapes within 20 % of this many parameters; without d_model the width is solved for")
 

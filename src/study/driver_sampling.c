@@ -64,7 +64,7 @@ static void say_step(const il__driver *d, const il_sampler_step *step, uint32_t 
     char width[64] = "its width is not known yet";
     if (isfinite(step->half_width)) {
         bool percent = strcmp(s->question, "cells") == 0;
-        (void)snprintf(width, sizeof width, percent ? "+-%.2g %%" : "+-%.3g",
+        (void)snprintf(width, sizeof width, percent ? "+-%.3g %%" : "+-%.3g",
                        step->half_width * (percent ? 100 : 1));
     }
     if (step->reason == IL_SAMPLER_MORE) {

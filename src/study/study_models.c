@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The models of a study: suites and grids expanded into shapes, paths resolved, sizes counted.
+ * The models of a study: suites expanded into shapes, paths resolved, sizes counted.
  */
 #include "study/study_read.h"
 
@@ -26,7 +26,8 @@ static uint64_t seed_of(const il_study *s)
 }
 
 /* A model made from a seed: its path is where il_model_ensure will put it. */
-static int add_shape(il_study *s, const il_shape *shape, const char *name, int line, il_error *err)
+int il__study_add_shape(il_study *s, const il_shape *shape, const char *name, int line,
+                        il_error *err)
 {
     il_study_model m = {.kind = "hf",
                         .params_millions = (double)NAN,
@@ -51,128 +52,11 @@ int il__study_add_suites(il_study *s, il_error *err)
         il_suite suite;
         rc = il_suite_select(list->texts[i], &s->arena, &suite, err);
         for (size_t k = 0; rc == IL_OK && k < suite.n_shapes; k++) {
-            rc = add_shape(s, &suite.shapes[k], suite.shapes[k].name, list->line, err);
+            rc = il__study_add_shape(s, &suite.shapes[k], suite.shapes[k].name, list->line, err);
         }
     }
     if (rc != IL_OK) {
         il_error_where(err, "%s:%d:%d", s->path[0] ? s->path : "study", list->line, list->column);
-    }
-    return rc;
-}
-
-/* --- the grid --------------------------------------------------------------------------------- */
-
-typedef struct grid {
-    il_study *s;
-    int64_t vocab;
-    double iso; /* 0 = no limit */
-    int line;
-    uint32_t n_left_out;
-} grid;
-
-static int grid_shape(const grid *g, int64_t layers, int64_t width, int64_t heads, il_shape *out,
-                      double *params, il_error *err)
-{
-    char flags[160];
-    (void)snprintf(flags, sizeof flags,
-                   "family=gpt2,n_layer=%lld,d_model=%lld,n_head=%lld,"
-                   "vocab_size=%lld",
-                   (long long)layers, (long long)width, (long long)heads, (long long)g->vocab);
-    il_param_counts counts;
-    int rc = il_shape_from_flags(flags, out, err);
-    rc = rc == IL_OK ? il_shape_count(out, &counts, err) : rc;
-    if (rc == IL_OK) {
-        *params = (double)counts.total;
-    }
-    return rc;
-}
-
-static int grid_add(grid *g, int64_t layers, int64_t width, int64_t heads, il_error *err)
-{
-    il_shape shape;
-    double params;
-    if (width % heads != 0) {
-        g->n_left_out++;
-        return IL_OK;
-    }
-    int rc = grid_shape(g, layers, width, heads, &shape, &params, err);
-    if (rc != IL_OK) {
-        return rc;
-    }
-    if (g->iso > 0 && fabs(params / g->iso - 1.0) > 0.2) {
-        g->n_left_out++;
-        return IL_OK;
-    }
-    (void)snprintf(shape.name, sizeof shape.name, "gpt2-L%lld-d%lld-h%lld", (long long)layers,
-                   (long long)width, (long long)heads);
-    return add_shape(g->s, &shape, shape.name, g->line, err);
-}
-
-/* The width, a multiple of 8 a head, whose parameters come nearest to iso: they grow with width. */
-static int grid_solve(grid *g, int64_t layers, int64_t heads, il_error *err)
-{
-    int64_t step = heads * 8, low = 1, high = 1048576 / step;
-    il_shape shape;
-    double params;
-    int rc = high >= 1 ? IL_OK : il_fail(err, IL_E_RANGE, "too many heads for a grid");
-    while (rc == IL_OK && high - low > 1) {
-        int64_t middle = (low + high) / 2;
-        rc = grid_shape(g, layers, middle * step, heads, &shape, &params, err);
-        *(params > g->iso ? &high : &low) = middle;
-    }
-    double below = 0, above = 0;
-    rc = rc == IL_OK ? grid_shape(g, layers, low * step, heads, &shape, &below, err) : rc;
-    rc = rc == IL_OK ? grid_shape(g, layers, high * step, heads, &shape, &above, err) : rc;
-    if (rc != IL_OK) {
-        return rc;
-    }
-    int64_t best = fabs(below - g->iso) <= fabs(above - g->iso) ? low : high;
-    return grid_add(g, layers, best * step, heads, err);
-}
-
-int il__study_add_shapes(il_study *s, const char *origin, const il_yaml *root, il_error *err)
-{
-    const il_yaml *node = il_yaml_get(root, "shapes");
-    il_param_set set;
-    int rc = il_param_set_init(&set, IL_SCOPE_SHAPES, &s->arena, err);
-    if (!node || rc != IL_OK) {
-        return rc;
-    }
-    rc = il__section_read(origin, node, &set, err);
-    if (rc != IL_OK) {
-        return rc;
-    }
-    const il_param_value *layers = &set.values[IL_P_GRID_LAYERS];
-    const il_param_value *widths = &set.values[IL_P_GRID_WIDTHS];
-    const il_param_value *heads = &set.values[IL_P_GRID_HEADS];
-    grid g = {.s = s, .line = node->line, .vocab = il_param_i64(&set, IL_P_GRID_VOCAB)};
-    g.iso = il_param_has(&set, IL_P_ISO_PARAMS) ? il_param_f64(&set, IL_P_ISO_PARAMS) : 0;
-    if (layers->n == 0 || (widths->n == 0 && g.iso <= 0)) {
-        rc = il_fail(err, IL_E_USAGE, "shapes needs n_layer, and d_model or iso_params");
-    }
-    size_t n_before = s->n_models;
-    for (size_t i = 0; rc == IL_OK && i < layers->n; i++) {
-        for (size_t h = 0; rc == IL_OK && h < heads->n; h++) {
-            for (size_t w = 0; rc == IL_OK && w < widths->n; w++) {
-                rc = grid_add(&g, layers->i64s[i], widths->i64s[w], heads->i64s[h], err);
-            }
-            if (rc == IL_OK && widths->n == 0) {
-                rc = grid_solve(&g, layers->i64s[i], heads->i64s[h], err);
-            }
-        }
-    }
-    if (rc == IL_OK && s->n_models == n_before) {
-        rc = il_fail(err, IL_E_USAGE, "no shape of the grid is left%s",
-                     g.iso > 0 ? " within 20 % of iso_params" : ": n_head must divide d_model");
-    }
-    if (rc == IL_OK && g.n_left_out > 0) {
-        rc = il__study_note(s, err,
-                            "%u shapes of the grid are left out (n_head does not divide "
-                            "d_model%s)",
-                            g.n_left_out, g.iso > 0 ? ", or not within 20 % of iso_params" : "");
-    }
-    if (rc != IL_OK) {
-        il_yaml_where(err, origin, node);
     }
     return rc;
 }

@@ -24,6 +24,9 @@ int il__study_expand(il_study *s, const il_study_options *options, const char *o
                      const il_yaml *root, il_error *err);
 /* Where a model is, what its shape is, or what is the matter. */
 int il__study_resolve_models(il_study *s, il_error *err);
+/* A model made from the seed; its counts are taken. */
+int il__study_add_shape(il_study *s, const il_shape *shape, const char *name, int line,
+                        il_error *err);
 int il__study_add_suites(il_study *s, il_error *err);
 int il__study_add_shapes(il_study *s, const char *origin, const il_yaml *root, il_error *err);
 

@@ -302,10 +302,89 @@ static void sweep_tables_are_combined(void **state)
     assert_int_equal(il_analysis_combine_sweep(check_scratch_dir("empty"), &err), IL_E_NOT_FOUND);
 }
 
+/* A run with a target: cell 0 has blocks 0, 1 and 3, cell 1 has 0 to 2; one planned call is
+ * missing. Four sentinels, one of them 20 % slow. */
+static void runs_with_a_target(void **state)
+{
+    (void)state;
+    static const char plan[] =
+        "{\"run_id\":\"r\",\"run_name\":\"r\",\"blocks\":5,\"repetitions\":1,"
+        "\"warmup_repetitions\":0,\"n_calls\":10,\"records_expected\":%d,"
+        "\"scenarios\":[{\"name\":\"s\"}],\"models\":[{\"name\":\"m\",\"kind\":\"hf\"},"
+        "{\"name\":\"k\",\"kind\":\"hf\"}],\"backends\":[{\"name\":\"b\",\"kind\":\"native\"}],"
+        "\"cells\":[{\"cell\":0,\"backend\":\"b\",\"model\":\"m\",\"scenario\":\"s\","
+        "\"batch_size\":1,\"gen_tokens\":2,\"skip\":null},{\"cell\":1,\"backend\":\"b\","
+        "\"model\":\"k\",\"scenario\":\"s\",\"batch_size\":1,\"gen_tokens\":2,\"skip\":null}],"
+        "\"sampling\":{\"question\":\"cells\",\"target\":0.02,\"blocks_least\":2,"
+        "\"blocks_most\":5,\"extensions\":[%s],\"stop\":%s,\"half_width\":0.5,"
+        "\"widest\":\"w\"}}";
+    static const int made[][2] = {{0, 0}, {1, 0}, {0, 1}, {1, 1}, {1, 2}};
+    char whole[1024];
+    il_journal *journal;
+    il_error err = {0};
+    (void)snprintf(whole, sizeof whole, "%s", run_dir);
+    (void)snprintf(run_dir, sizeof run_dir, "%s", check_scratch_dir("target"));
+    check_ok(il_journal_create(in_run("journal.jsonl"), &journal, &err), &err);
+    write_line(journal, "plan", plan, 12, "", "null");
+    write_line(journal, "plan", plan, 15, "{\"block\":2,\"cells\":[1]}", "null");
+    for (int block = 0; block < 4; block++) {
+        write_line(journal, "sentinel", "{\"block\":%d,\"gemm_ms\":%g,\"read_ms\":%g}", block,
+                   block == 2 ? 12.0 : 10.0, block == 2 ? 6.0 : 5.0);
+    }
+    for (size_t i = 0; i < sizeof made / sizeof made[0]; i++) {
+        long long t0 = 1000000LL * (long long)(i + 1);
+        write_line(journal, "call",
+                   "{\"call_idx\":%d,\"cell\":%d,\"block\":%d,\"is_warmup\":false,\"rep\":%d,"
+                   "\"status\":\"ok\",\"flags\":[],\"decode_steps\":2,\"t0_ns\":%lld,"
+                   "\"t_first_ns\":%lld,\"t_step_ns\":[%lld,%lld]}",
+                   made[i][0] * 5 + made[i][1], made[i][0], made[i][1], made[i][1], t0,
+                   t0 + 1000000, t0 + 2000000, t0 + 3000000);
+    }
+    write_line(journal, "plan", plan, 18, "{\"block\":2,\"cells\":[1]},{\"block\":3,\"cells\":[0]}",
+               "\"budget\"");
+    il_journal_close(journal);
+    const il_analysis_options options = {.n_resamples = 10, .seed = 1};
+    il_analysis_summary summary;
+    check_ok(il_analysis_run(run_dir, &options, &summary, &err), &err);
+    assert_int_equal(summary.n_rows, 18); /* planned rows alone */
+    table t;
+    table_load(in_run("metrics.csv"), &t);
+    assert_int_equal(t.n_rows, 18);
+    assert_string_equal(table_at(&t, 6, "status"), "not_run");
+    assert_string_equal(table_at(&t, 6, "call_idx"), "3");
+    assert_string_equal(table_at(&t, 6, "block"), "3");
+    assert_string_equal(table_at(&t, 9, "call_idx"), "5");
+    table_free(&t);
+    table_load(in_run("analysis/sampling.csv"), &t);
+    assert_int_equal(t.n_rows, 1);
+    assert_string_equal(table_at(&t, 0, "question"), "cells");
+    assert_string_equal(table_at(&t, 0, "reached"), "False");
+    assert_string_equal(table_at(&t, 0, "half_width_percent"), ""); /* too few blocks for one */
+    assert_string_equal(table_at(&t, 0, "stop_reason"), "budget");
+    assert_string_equal(table_at(&t, 0, "blocks_least"), "2");
+    assert_string_equal(table_at(&t, 0, "blocks_most"), "5");
+    assert_string_equal(table_at(&t, 0, "calls_made"), "5");
+    assert_string_equal(table_at(&t, 0, "calls_fixed_design"), "10");
+    assert_string_equal(table_at(&t, 0, "saved_percent"), "50");
+    assert_string_equal(table_at(&t, 0, "extensions"), "2");
+    table_free(&t);
+    table_load(in_run("analysis/blocks.csv"), &t);
+    assert_int_equal(t.n_rows, 4);
+    assert_string_equal(table_at(&t, 1, "drift_percent"), "0");
+    assert_string_equal(table_at(&t, 1, "flagged"), "False");
+    assert_string_equal(table_at(&t, 1, "because"), "");
+    check_near(strtod(table_at(&t, 2, "drift_percent"), NULL), 20, 1e-9);
+    assert_string_equal(table_at(&t, 2, "flagged"), "True");
+    assert_non_null(strstr(table_at(&t, 2, "because"), "+20.0 %"));
+    table_free(&t);
+    (void)snprintf(run_dir, sizeof run_dir, "%s", whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metrics_are_three_rows_a_planned_call),
+        cmocka_unit_test(runs_with_a_target),
         cmocka_unit_test(json_rows_say_the_same),
         cmocka_unit_test(noise_floor_is_paired_by_block),
         cmocka_unit_test(shares_are_of_the_block_s_ceiling),

@@ -197,6 +197,73 @@ static void test_iso(void **state)
     il_study_free(&s);
 }
 
+#define SHAPES_TAIL "scenarios: [{name: a, prompt: Hello}]\nbackends: [{name: x, kind: noop}]\n"
+
+/* Grids in a list: a fixed aspect, and one that meets a shape of the other. */
+static void test_grids(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "shapes:\n"
+        "- {n_layer: [2, 3], aspect: 16, head_dim: 16, vocab_size: 100, n_positions: 64}\n"
+        "- {n_layer: [1, 2], d_model: [32], n_head: [2], vocab_size: 100, n_positions: 64}\n"
+        "- {n_layer: [2], d_model: [32], n_head: [2]}\n" SHAPES_TAIL;
+    il_study s;
+    il_error err = {0};
+    check_ok(il_study_parse(text, strlen(text), "t", NULL, &s, &err), &err);
+    assert_int_equal(s.n_models, 4);
+    assert_string_equal(s.models[0].name, "gpt2-L2-d32-h2-v100-p64");
+    assert_string_equal(s.models[1].name, "gpt2-L3-d48-h3-v100-p64");
+    assert_string_equal(s.models[2].name, "gpt2-L1-d32-h2-v100-p64");
+    assert_string_equal(s.models[3].name, "gpt2-L2-d32-h2"); /* another vocabulary: another shape */
+    assert_int_equal(s.models[1].shape.n_head, 3);
+    assert_int_equal(s.models[1].shape.n_positions, 64);
+    assert_int_equal(s.n_notes, 0);
+    il_study_free(&s);
+    static const char *const refused[] = {
+        "shapes: {n_layer: [2]}\n" SHAPES_TAIL,
+        "shapes: {n_layer: [2], aspect: 16, d_model: [64]}\n" SHAPES_TAIL,
+        "shapes: {n_layer: [2], aspect: 16, head_dim: 16, n_head: [2]}\n" SHAPES_TAIL,
+        "shapes: {n_layer: [2], iso_params: 1e6, head_dim: 16}\n" SHAPES_TAIL,
+        "shapes: {n_layer: [2], aspect: 16, head_dim: 15}\n" SHAPES_TAIL,
+        "shapes: [3]\n" SHAPES_TAIL,
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        err = (il_error){0};
+        assert_int_equal(il_study_parse(refused[i], strlen(refused[i]), "t", NULL, &s, &err),
+                         IL_E_USAGE);
+        assert_non_null(strstr(err.where, "t:1:"));
+        il_study_free(&s);
+    }
+}
+
+/* With a target the plan begins with the least blocks, and numbers calls by the most. */
+static void test_target(void **state)
+{
+    (void)state;
+    static const char text[] = "schedule: {blocks: 30, target_ci: 0.05}\nrepetitions: 1\n"
+                               "shapes: {n_layer: [2], aspect: 16}\n" SHAPES_TAIL;
+    il_study s;
+    il_plan p;
+    il_error err = {0};
+    check_ok(il_study_parse(text, strlen(text), "t", NULL, &s, &err), &err);
+    check_ok(il_plan_make(&s, il_backend_find, &p, &err), &err);
+    assert_true(p.sampling.adaptive && p.aa && p.sentinel);
+    assert_int_equal(p.sampling.least, 8);
+    assert_int_equal(p.sampling.rounds, 8);
+    assert_int_equal(p.n_calls, 60);
+    assert_int_equal(il_plan_planned_calls(&p), 16);
+    assert_true(il_plan_has(&p, 0, 7) && !il_plan_has(&p, 0, 8));
+    p.sampling.extra[8] = true;
+    assert_false(il_plan_has(&p, 0, 8)); /* wished for, not yet planned */
+    p.sampling.rounds = 9;
+    assert_true(il_plan_has(&p, 0, 8));
+    assert_int_equal(il_plan_planned_calls(&p), 18);
+    assert_int_equal(il_plan_call_idx(&p, 0, 8, 1), 17);
+    il_plan_free(&p);
+    il_study_free(&s);
+}
+
 static void test_flags(void **state)
 {
     (void)state;
@@ -325,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_refused),      cmocka_unit_test(test_mangled),
         cmocka_unit_test(test_limits),       cmocka_unit_test(test_original_files),
         cmocka_unit_test(test_expansion),    cmocka_unit_test(test_iso),
+        cmocka_unit_test(test_grids),        cmocka_unit_test(test_target),
         cmocka_unit_test(test_flags),        cmocka_unit_test(test_prompt_ids),
         cmocka_unit_test(test_plan_numbers), cmocka_unit_test(test_skips),
     };
