@@ -230,12 +230,11 @@ static int selected_finding(il__making *m, size_t row)
     bool power = strcmp(form, "power") == 0;
     return il__finding_add(
         m, false, "supported",
-        il__say(m, "On %s the time of %s is best predicted as %s%s%s%s%s over %s models%s.",
-                backend, what, form_words(m, form, x), power ? ", exponent " : "",
-                power ? slope_text(m, row) : "",
+        il__say(m, "On %s the time of %s over %s models is best predicted as %s%s%s%s%s%s.",
+                backend, what, il_artifact_text(t, row, "n_models"), form_words(m, form, x),
+                power ? ", exponent " : "", power ? slope_text(m, row) : "",
                 power && takes_in_zero(t, row) ? " (the interval takes in 0)" : "",
-                fixed_text(m, row), il_artifact_text(t, row, "n_models"),
-                nested_text(m, row, "; ")),
+                fixed_text(m, row), nested_text(m, row, "; ")),
         il__law_key(m, row));
 }
 

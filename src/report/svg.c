@@ -170,11 +170,15 @@ static void put_band(canvas *c, const il__curve *v)
     (void)il_buf_puts(c->to, "z\"/>\n");
 }
 
-static void put_curves(canvas *c)
+/* The floor and the bands, or the laws: ghosts are drawn between them. */
+static void put_curves(canvas *c, bool laws)
 {
     static const char *const classes[] = {"law", "weak", "floor", "band"};
     for (size_t i = 0; i < c->plot->n_curves; i++) {
         const il__curve *v = &c->plot->curves[i];
+        if (laws != (v->kind == IL__CURVE_LAW || v->kind == IL__CURVE_WEAK)) {
+            continue;
+        }
         if (v->kind == IL__CURVE_BAND) {
             put_band(c, v);
             continue;
@@ -290,7 +294,7 @@ static size_t legend_put(const il__plot *p, il_buf *to)
     for (size_t i = 0; i < n; i++) {
         char text[160];
         il_words_clean(text, sizeof text, entries[i].text, 36);
-        double width = 44.0 + 7.4 * (double)il_words_width(text);
+        double width = 40.0 + 6.9 * (double)il_words_width(text);
         if (x > LEFT && x + width > WIDTH) {
             x = LEFT;
             rows++;
@@ -344,8 +348,9 @@ void il__svg_put(const il__plot *plot, bool alone, il_buf *to)
     put_axis_x(&c);
     put_axis_y(&c);
     (void)il_buf_printf(to, "<g clip-path=\"url(#clip-%s)\">\n", plot->name);
-    put_curves(&c);
+    put_curves(&c, false);
     put_lines(&c);
+    put_curves(&c, true);
     put_points(&c);
     (void)il_buf_puts(to, "</g>\n");
     put_labels(&c);
