@@ -208,9 +208,10 @@ static void put_item(const il__doc *doc, size_t i, il_buf *to)
 
 static void put_plot(const il__block *b, il_buf *to)
 {
-    (void)il_buf_puts(to, "<figure><div tabindex=\"0\" role=\"region\" aria-label=\"plot\">\n");
+    (void)il_buf_puts(to, "<figure>\n");
     il__svg_put(b->plot, false, to);
-    (void)il_buf_puts(to, "</div><figcaption>");
+    il__svg_put(b->narrow, false, to);
+    (void)il_buf_puts(to, "<figcaption>");
     il__html_text(to, b->text);
     (void)il_buf_puts(to, "</figcaption></figure>\n");
 }

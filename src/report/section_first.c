@@ -191,7 +191,8 @@ void il__report_first_screen(il__doc *doc, const il_facts *f, const il_findings 
     il__doc_text(doc, " %s", found->answer);
     put_validity(doc, f);
     if (pictures->has_step_time) {
-        il__doc_plot(doc, &pictures->step_time.plot, pictures->step_time.caption);
+        il__doc_plot(doc, &pictures->step_time.plot, &pictures->step_time.narrow,
+                     pictures->step_time.caption);
     }
     il__doc_section(doc, "findings", "Findings");
     il__doc_say(doc,
