@@ -21,7 +21,7 @@ MODELS = [  # name, parameters in millions, prefill ms, kv_decode ms, layers, wi
 ]
 E2E = [169.76, 1063.47, 799.73, 818.73, 1289.54, 1634.74, 1402.22]
 BYTES = {"hf_cpu_fp32": 4, "made_up_bf16": 2}  # of a parameter
-GBPS = 25.0  # made-up read bandwidth
+GBPS = 60.0  # made-up read bandwidth
 SCENARIOS = [("micro", "Hello", 1, 0.95), ("short", "Summarize RLHF in one sentence.", 9, 1.0),
              ("medium", "Explain how backpressure works.", 17, 1 / 0.95)]
 BLOCKS = 6

@@ -19,5 +19,6 @@ for table in medians outcomes; do
 done
 "$build/inferlaw" report "$work/run" >"$work/summary.txt"
 mkdir -p "$root/tests/report/golden"
-cp "$work/run/report.md" "$root/tests/report/golden/report.md"
+cp "$work/run/report.md" "$work/run/report.html" "$work/run/analysis/plots/report_step_time.svg" \
+    "$root/tests/report/golden/"
 sed "s|$work/run|RUN|" "$work/summary.txt" >"$root/tests/report/golden/summary.txt"

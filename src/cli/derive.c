@@ -128,10 +128,15 @@ int il_derive_plots(const char *run_dir, il_error *err)
 
 int il_derive_report(const char *run_dir, bool plots, FILE *to, il_error *err)
 {
+    return il_derive_report_as(run_dir, plots, IL_REPORT_ALL, to, err);
+}
+
+int il_derive_report_as(const char *run_dir, bool plots, unsigned formats, FILE *to, il_error *err)
+{
     il_facts facts;
     int rc = il_facts_load(run_dir, &facts, err);
     rc = rc == IL_OK && plots ? draw(&facts, err) : rc;
-    rc = rc == IL_OK ? il_report_write(&facts, err) : rc;
+    rc = rc == IL_OK ? il_report_write_as(&facts, formats, err) : rc;
     rc = rc == IL_OK && to ? il_summary_print(&facts, to, err) : rc;
     il_facts_free(&facts);
     return rc;
@@ -156,7 +161,7 @@ int il_derive_print_json(const char *run_dir, const char *name, il_error *err)
     return rc;
 }
 
-/* Plots, report.md and, with `to`, the summary. */
+/* Plots, reports and, with `to`, the summary. */
 static int derive_all(const char *run_dir, const il_param_set *flags, bool *any_ok, FILE *to,
                       il_error *err)
 {
@@ -233,7 +238,8 @@ int il_derive_sweep(const char *sweep_dir, const il_param_set *flags, il_error *
     rc = print_fractions(sweep_dir, err);
     il_log(IL_LOG_INFO,
            "combined: decode_sweep_summary.csv, decode_fraction_by_model.csv, "
-           "decode_fraction_summary.csv, plots/ in %s; each run there has its report.md",
+           "decode_fraction_summary.csv, plots/ in %s; each run there has its report.md and "
+           "report.html",
            sweep_dir);
     return rc;
 }

@@ -23,8 +23,11 @@ bool il_derive_suites(const char *model, il_model_shape *out);
  * logged and IL_OK returned. */
 int il_derive_plots(const char *run_dir, il_error *err);
 
-/* Plots (as above) where asked for, report.md, and the summary on `to` unless NULL. */
+/* Plots (as above) where asked for, report.md and report.html, and the summary on `to` unless NULL.
+ */
 int il_derive_report(const char *run_dir, bool plots, FILE *to, il_error *err);
+/* The same in these formats alone (IL_REPORT_MD, IL_REPORT_HTML). */
+int il_derive_report_as(const char *run_dir, bool plots, unsigned formats, FILE *to, il_error *err);
 
 /* Everything after the journal: tables, then (ok rows and flags permitting) plots, report and the
  * summary on stdout; with --json the summary by model is stdout's one JSON document instead. */

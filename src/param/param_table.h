@@ -144,7 +144,7 @@ P(NO_ANALYSIS, "no_analysis", 0, FLAG, IL_SCOPE_RUN | IL_SCOPE_SWEEP, 0, 0, NULL
 P(PLOTS, "plots", 0, FLAG, IL_SCOPE_ANALYZE | IL_SCOPE_RUN | IL_SCOPE_SWEEP | IL_SCOPE_CLAIMS | IL_SCOPE_IMPORT, 0, 0, NULL, "true", NULL, "no plots (they are drawn by gnuplot, where it is installed)")
 P(INCLUDE_WARMUP, "include_warmup", 0, FLAG, IL_SCOPE_ANALYZE, 0, 0, NULL, NULL, NULL, "warm-up rows enter the tables of the original study")
 P(BOOTSTRAP, "bootstrap", 0, I64, IL_SCOPE_ANALYZE | IL_SCOPE_IMPORT | IL_SCOPE_CLAIMS, 0, 1000000, NULL, "1000", "N", "resamples in the original study's tables")
-P(FORMAT, "format", 0, TEXT_LIST, IL_SCOPE_REPORT, 0, 0, "md", "md", "F,…", "formats of the report")
+P(FORMAT, "format", 0, TEXT_LIST, IL_SCOPE_REPORT, 0, 0, "md|html", "md,html", "F,…", "formats of the report")
 P(MODEL_DIR, "model", 'm', TEXT_LIST, IL_SCOPE_BENCH, 0, 0, NULL, NULL, "DIR,…", "checkpoint directory, or SUITE/NAME to make one")
 P(BENCH_PROMPT, "prompt_tokens", 'p', I64_LIST, IL_SCOPE_BENCH, 1, 1048576, NULL, "512", "N,…", "prompt lengths in tokens")
 P(DEPTHS, "depths", 'd', I64_LIST, IL_SCOPE_BENCH, 0, 1048576, NULL, "0", "N,…", "context already in the cache before prefill, tokens")

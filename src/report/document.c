@@ -253,11 +253,12 @@ void il__doc_findings(il__doc *doc, const il_finding *items, size_t n, const cha
     }
 }
 
-void il__doc_plot(il__doc *doc, const il__plot *plot, const char *caption)
+void il__doc_plot(il__doc *doc, const il__plot *plot, const il__plot *narrow, const char *caption)
 {
     il__block *b = block_add(doc, IL__BLOCK_PLOT);
     if (b) {
         b->plot = plot;
+        b->narrow = narrow;
         b->text = kept(doc, caption);
     }
 }

@@ -81,7 +81,7 @@ typedef struct il__block {
     il__table table;
     const il_finding *findings;
     size_t n_findings;
-    const il__plot *plot;
+    const il__plot *plot, *narrow;
 } il__block;
 
 typedef struct il__doc {
@@ -119,8 +119,10 @@ void il__doc_cell_interval(il__doc *doc, double value, double low, double high);
 void il__doc_cell_percent(il__doc *doc, double percent);
 
 void il__doc_findings(il__doc *doc, const il_finding *items, size_t n, const char *none);
-/* The plot must outlive the document; its layout is made. */
-void il__doc_plot(il__doc *doc, const il__plot *plot, const char *caption);
+/* The plots must outlive the document; their layout is made. narrow is the same for a narrow
+ * window.
+ */
+void il__doc_plot(il__doc *doc, const il__plot *plot, const il__plot *narrow, const char *caption);
 
 /* The id of a row of an artifact: "laws-17". */
 const char *il__doc_anchor(il__doc *doc, const char *file, size_t row);

@@ -41,10 +41,25 @@ static void put_spans(il_buf *to, const il__block *b)
 
 /* ---- tables ---- */
 
+/* "12.3 (12.1 to 12.6)": the value first, its interval quieter. */
+static void put_interval(il_buf *to, const char *text)
+{
+    const char *open = strstr(text, " (");
+    if (!open || (size_t)(open - text) > 100) {
+        il__html_text(to, text);
+        return;
+    }
+    char value[128];
+    (void)snprintf(value, sizeof value, "%.*s", (int)(open - text), text);
+    il__html_text(to, value);
+    (void)il_buf_puts(to, " <span class=\"ci\">");
+    il__html_text(to, open + 1);
+    (void)il_buf_puts(to, "</span>");
+}
+
 static void put_cell(il_buf *to, const il__cell *c, il__cell_kind kind)
 {
     bool numeric = kind == IL__CELL_NUMBER || kind == IL__CELL_INTERVAL;
-    const char *open = kind == IL__CELL_INTERVAL ? strstr(c->text, " (") : NULL;
     (void)il_buf_puts(to, "<td");
     if (numeric) {
         (void)il_buf_puts(to, " class=\"n\" data-v=\"");
@@ -55,11 +70,8 @@ static void put_cell(il_buf *to, const il__cell *c, il__cell_kind kind)
     } else {
         (void)il_buf_puts(to, kind == IL__CELL_PROSE ? " class=\"prose\">" : ">");
     }
-    if (open) { /* the value first, its interval quieter; both digits are fixed by the builder */
-        (void)il_buf_append(to, c->text, (size_t)(open - c->text));
-        (void)il_buf_puts(to, " <span class=\"ci\">");
-        il__html_text(to, open + 1);
-        (void)il_buf_puts(to, "</span>");
+    if (kind == IL__CELL_INTERVAL) {
+        put_interval(to, c->text);
     } else if (kind == IL__CELL_VERDICT && strcmp(c->text, "-") != 0) {
         (void)il_buf_printf(to, "<span class=\"chip %s\">", tone_of(c->text));
         il__html_text(to, c->text);
@@ -120,7 +132,7 @@ static void put_strip(il_buf *to, const il__table *t)
                             tone_of(t->anchors[row] ? t->anchors[row] : ""));
         il__html_text(to, c[0].text);
         (void)il_buf_puts(to, "</dt><dd class=\"value\">");
-        il__html_text(to, c[1].text);
+        put_interval(to, c[1].text);
         (void)il_buf_puts(to, "</dd><dd class=\"why\">");
         il__html_text(to, c[2].text);
         (void)il_buf_puts(to, "</dd></div>\n");
@@ -196,9 +208,10 @@ static void put_item(const il__doc *doc, size_t i, il_buf *to)
 
 static void put_plot(const il__block *b, il_buf *to)
 {
-    (void)il_buf_puts(to, "<figure><div tabindex=\"0\" role=\"region\" aria-label=\"plot\">\n");
+    (void)il_buf_puts(to, "<figure>\n");
     il__svg_put(b->plot, false, to);
-    (void)il_buf_puts(to, "</div><figcaption>");
+    il__svg_put(b->narrow, false, to);
+    (void)il_buf_puts(to, "<figcaption>");
     il__html_text(to, b->text);
     (void)il_buf_puts(to, "</figcaption></figure>\n");
 }

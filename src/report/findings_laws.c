@@ -130,11 +130,13 @@ static int law_finding(il__making *m, size_t row)
             il__law_key(m, row));
     }
     double error = 100.0 * il_artifact_number(t, row, "loo_mape");
+    bool chosen = il_artifact_flag(t, row, "selected");
     const char *unsure = takes_in_zero(t, row) ? ", but the interval takes in 0" : "";
     char predicted[128] = "";
     if (isfinite(error)) {
-        (void)snprintf(predicted, sizeof predicted,
-                       ", and the time of a model left out is missed by %.*f %% on average",
+        (void)snprintf(predicted, sizeof predicted, ", and %s is missed by %.*f %% on average",
+                       chosen ? "a model left out of both fit and choice"
+                              : "the time of a model left out",
                        error < 10.0 ? 1 : 0, error);
     }
     return il__finding_add(
@@ -218,6 +220,9 @@ static int selected_finding(il__making *m, size_t row)
     const char *form = il_artifact_text(t, row, "form"), *x = il_artifact_text(t, row, "x");
     const char *backend = il__name(m, il_artifact_text(t, row, "backend"));
     const char *what = il__mode_words(il_artifact_text(t, row, "mode"));
+    if (strcmp(form, "power") == 0) {
+        return law_finding(m, row);
+    }
     il__cite(m, t, row);
     if (!law_supported(t, row)) {
         return il__finding_add(m, false, "not_identifiable",
@@ -227,15 +232,11 @@ static int selected_finding(il__making *m, size_t row)
                                        backend, what, form_words(m, form, x), because_text(m, row)),
                                il__law_key(m, row));
     }
-    bool power = strcmp(form, "power") == 0;
     return il__finding_add(
         m, false, "supported",
-        il__say(m, "On %s the time of %s is best predicted as %s%s%s%s%s over %s models%s.",
-                backend, what, form_words(m, form, x), power ? ", exponent " : "",
-                power ? slope_text(m, row) : "",
-                power && takes_in_zero(t, row) ? " (the interval takes in 0)" : "",
-                fixed_text(m, row), il_artifact_text(t, row, "n_models"),
-                nested_text(m, row, "; ")),
+        il__say(m, "On %s the time of %s over %s models is best predicted as %s%s%s.", backend,
+                what, il_artifact_text(t, row, "n_models"), form_words(m, form, x),
+                fixed_text(m, row), nested_text(m, row, "; ")),
         il__law_key(m, row));
 }
 

@@ -20,7 +20,8 @@ static const char dark[] =
 
 static const char page[] =
     "*{box-sizing:border-box}html{scroll-padding-top:1rem;-webkit-text-size-adjust:100%}"
-    "body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"
+    "body{margin:0;overflow-wrap:anywhere;background:var(--page);color:var(--ink);font:16px/1.55 "
+    "system-ui,-apple-system,"
     "'Segoe UI',Roboto,'DejaVu Sans',sans-serif}"
     "a{color:var(--accent);text-decoration-thickness:1px;text-underline-offset:2px}"
     ":focus-visible{outline:2px solid var(--accent);outline-offset:2px}"
@@ -52,15 +53,17 @@ static const char page[] =
     "color:var(--muted);margin-top:1rem}";
 
 static const char strip[] =
-    ".strip{display:grid;grid-template-columns:repeat(auto-fill,minmax(13.5rem,1fr));gap:1px;"
+    ".strip{display:flex;flex-wrap:wrap;gap:1px;"
     "margin:1.5rem 0;border:1px solid var(--line);border-radius:8px;overflow:hidden;"
     "background:var(--line)}"
-    ".strip>div{background:var(--page);padding:.65rem .85rem .7rem;border-left:3px solid "
-    "var(--line)}"
+    ".strip>div{flex:1 1 13rem;background:var(--page);padding:.6rem .8rem .65rem;"
+    "border-left:3px solid var(--line)}"
     ".strip .good{border-left-color:var(--good)}.strip .weak{border-left-color:var(--weak)}"
     ".strip .bad{border-left-color:var(--bad)}"
     ".strip dt{font-size:.75rem;color:var(--muted)}.strip dd{margin:0}"
-    ".strip .value{font-weight:600;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}"
+    ".strip .value{font-size:.9375rem;line-height:1.4;font-weight:600;"
+    "font-variant-numeric:tabular-nums;overflow-wrap:anywhere}"
+    ".strip .ci{font-weight:400;white-space:nowrap}"
     ".strip .why{font-size:.75rem;line-height:1.4;color:var(--muted)}"
     ".chip{display:inline-block;font-size:.75rem;line-height:1.5;font-weight:600;padding:0 .5rem;"
     "border-radius:1em;white-space:nowrap;color:var(--none);background:var(--none-bg)}"
@@ -74,8 +77,8 @@ static const char strip[] =
     ".findings li:last-child{border-bottom:0}.findings p{margin:0;max-width:none}"
     ".findings .evidence{grid-column:2;font-size:.75rem;color:var(--muted);overflow-wrap:anywhere}"
     ".findings .evidence a{color:inherit}.findings .evidence a:hover{color:var(--accent)}"
-    "figure{margin:1.5rem 0 2rem;max-width:55rem}figure>div{overflow-x:auto}"
-    "svg.plot{display:block;width:100%;height:auto;min-width:36rem}"
+    "figure{margin:1.5rem 0 2rem;max-width:55rem}"
+    "svg.plot{display:block;width:100%;height:auto}svg.narrow{display:none}"
     "figcaption{font-size:.8125rem;color:var(--muted);max-width:46rem;margin-top:.5rem}"
     "figcaption strong{color:var(--ink)}";
 
@@ -89,7 +92,8 @@ static const char tables[] =
     "var(--line)}tbody tr:last-child td{border-bottom:0}"
     "thead th{position:sticky;top:0;background:var(--soft);font-weight:600;white-space:nowrap;"
     "z-index:1}"
-    "td{white-space:nowrap}td.prose{white-space:normal;min-width:16rem;max-width:28rem;"
+    "table{overflow-wrap:normal}td{white-space:nowrap}td.prose{white-space:normal;min-width:16rem;"
+    "max-width:28rem;"
     "overflow-wrap:anywhere}"
     ".n{text-align:right}.ci{color:var(--muted)}"
     "th button{font-weight:600;white-space:nowrap}th button::after{content:'\\2195';opacity:.3;"
@@ -104,7 +108,8 @@ static const char narrow[] =
     "nav{position:static;max-height:none;padding:.75rem 0 0;overflow:visible}"
     "nav ol{display:flex;flex-wrap:wrap;gap:.1rem .9rem}.findings li{display:block}"
     ".findings .chip{margin-bottom:.25rem}.lead{font-size:1.0625rem}h1{font-size:1.25rem}}"
-    "@media(max-width:30rem){.strip{grid-template-columns:1fr 1fr}.strip .why{display:none}"
+    "@media screen and (max-width:36rem){svg.plot{display:none}svg.narrow{display:block}"
+    ".strip>div{flex-basis:9rem}.strip .why{display:none}"
     "th,td{padding:.32rem .55rem}}"
     "@media print{.sheet{display:block;max-width:none;padding:0}nav,#theme,.skip{display:none}"
     "body{font-size:9.5pt}h2{break-after:avoid;margin-top:1.5rem}h3,caption{break-after:avoid}"
@@ -113,7 +118,7 @@ static const char narrow[] =
     "thead{display:table-header-group}thead th{position:static}table{font-size:6.5pt;width:100%}"
     "th,td{padding:.15rem .3rem;white-space:normal!important}td.prose{min-width:9rem}"
     "th button::after{content:none!important}"
-    "a{color:inherit}svg.plot{min-width:0}}";
+    "a{color:inherit}}";
 
 void il__html_style(il_buf *to)
 {

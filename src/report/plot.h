@@ -91,6 +91,7 @@ typedef struct il__plot {
     size_t n_lines;
     il__curve *curves;
     size_t n_curves;
+    bool narrow;             /* svg.c: for the width of a telephone */
     double box_w, box_h, em; /* of the box and its letters, pixels; 0: what gnuplot.c draws */
     const char *series[IL__PLOT_SERIES]; /* legend; NULL when there is none */
     size_t n_series;

@@ -206,6 +206,14 @@ static double place_cost(const il__plot *p, rect r, const rect *taken, size_t n_
         bool faint = p->lines[i].kind == IL__LINE_GHOST;
         cost += (faint ? 0.25 : 4.0) * line_inside(p, &p->lines[i], r);
     }
+    for (size_t i = 0; i < p->n_curves; i++) { /* a law is straight enough as a chord */
+        const il__curve *c = &p->curves[i];
+        if (c->kind != IL__CURVE_BAND && c->n >= 2) {
+            il__line chord = {
+                .x0 = c->x[0], .y0 = c->y[0], .x1 = c->x[c->n - 1], .y1 = c->y[c->n - 1]};
+            cost += 4.0 * line_inside(p, &chord, r);
+        }
+    }
     return cost;
 }
 

@@ -50,6 +50,15 @@ static int plot_start(il_facts *f, il__plot *p, const char *name, size_t most, i
     return p->points && p->lines && p->curves ? IL_OK : no_memory(err);
 }
 
+static int layout_both(il_facts *f, il__report_plot *out, il_error *err)
+{
+    out->narrow = out->plot;
+    out->narrow.narrow = true;
+    il__svg_geometry(&out->narrow);
+    int rc = il__plot_layout(&out->narrow, &f->arena, err);
+    return rc == IL_OK ? il__plot_layout(&out->plot, &f->arena, err) : rc;
+}
+
 /* ---- pieces of the first picture ---- */
 
 /* Index of the backend among the series, a new one for a new name; IL__PLOT_SERIES when colours are
@@ -318,7 +327,7 @@ int il__plot_step_time(il_facts *facts, il__report_plot *out, bool *there, il_er
     out->plot.title = "Time of one decode step against model size";
     out->plot.y.title = "time of one decode step, ms";
     *there = rc == IL_OK && out->plot.n_points > 0;
-    return *there ? il__plot_layout(&out->plot, &facts->arena, err) : rc;
+    return *there ? layout_both(facts, out, err) : rc;
 }
 
 /* ---- residuals and leave-one-out ---- */
@@ -392,7 +401,7 @@ int il__plot_residuals(il_facts *facts, il__report_plot *out, bool *there, il_er
                                    "law misses a model by when it was fitted without it.",
                                    name, k.form, il_findings_x_words(k.x));
     *there = out->caption != NULL;
-    return *there ? il__plot_layout(p, &facts->arena, err) : no_memory(err);
+    return *there ? layout_both(facts, out, err) : no_memory(err);
 }
 
 int il__plot_left_out(il_facts *facts, il__report_plot *out, bool *there, il_error *err)
@@ -446,5 +455,5 @@ int il__plot_left_out(il_facts *facts, il__report_plot *out, bool *there, il_err
         "exponent changes by more than half, changes sign, or its interval takes in 0.",
         name);
     *there = out->caption != NULL;
-    return *there ? il__plot_layout(p, &facts->arena, err) : no_memory(err);
+    return *there ? layout_both(facts, out, err) : no_memory(err);
 }

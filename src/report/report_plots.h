@@ -11,8 +11,8 @@
 #include "report/plot.h"
 
 typedef struct il__report_plot {
-    il__plot plot;
-    const char *caption; /* what the marks mean, and of which law */
+    il__plot plot, narrow; /* the same for a narrow window */
+    const char *caption;   /* what the marks mean, and of which law */
 } il__report_plot;
 
 /* The first picture: time of a decode step against bytes read, with the floor, the selected law and

@@ -97,8 +97,17 @@ static void check_rows(il__doc *doc, const il_medians *m)
 {
     char text[256];
     size_t lost = m->n_error + m->n_other + m->n_flagged;
-    (void)snprintf(text, sizeof text, "%zu ok, %zu failed, %zu skipped, %zu wrong, %zu not run",
-                   m->n_ok, m->n_error + m->n_other, m->n_skipped, m->n_flagged, m->n_not_run);
+    const struct {
+        size_t n;
+        const char *word;
+    } counts[] = {{m->n_skipped, "skipped"}, {m->n_flagged, "wrong"}, {m->n_not_run, "not run"}};
+    (void)snprintf(text, sizeof text, "%zu ok, %zu failed", m->n_ok, m->n_error + m->n_other);
+    for (size_t i = 0; i < 3; i++) { /* what did not happen needs no word */
+        size_t n = strlen(text);
+        if (counts[i].n > 0) {
+            (void)snprintf(text + n, sizeof text - n, ", %zu %s", counts[i].n, counts[i].word);
+        }
+    }
     put_check(doc,
               lost > 0                          ? "bad"
               : m->n_skipped + m->n_not_run > 0 ? "weak"
@@ -182,7 +191,8 @@ void il__report_first_screen(il__doc *doc, const il_facts *f, const il_findings 
     il__doc_text(doc, " %s", found->answer);
     put_validity(doc, f);
     if (pictures->has_step_time) {
-        il__doc_plot(doc, &pictures->step_time.plot, pictures->step_time.caption);
+        il__doc_plot(doc, &pictures->step_time.plot, &pictures->step_time.narrow,
+                     pictures->step_time.caption);
     }
     il__doc_section(doc, "findings", "Findings");
     il__doc_say(doc,

@@ -163,12 +163,14 @@ void il__report_laws(il__doc *doc, const il_facts *f, const il__pictures *pictur
     }
     put_selected(doc, f);
     if (pictures->has_residuals) {
-        il__doc_plot(doc, &pictures->residuals.plot, pictures->residuals.caption);
+        il__doc_plot(doc, &pictures->residuals.plot, &pictures->residuals.narrow,
+                     pictures->residuals.caption);
     }
     put_competing(doc, f);
     put_exponents(doc, f);
     if (pictures->has_left_out) {
-        il__doc_plot(doc, &pictures->left_out.plot, pictures->left_out.caption);
+        il__doc_plot(doc, &pictures->left_out.plot, &pictures->left_out.narrow,
+                     pictures->left_out.caption);
     }
     il__doc_open(doc, IL__BLOCK_PARAGRAPH);
     il__doc_text(doc, "The plots ");

@@ -7,7 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH = 880, BOX_H = 400, LEFT = 66, RIGHT = 12, BOTTOM = 50, LEGEND_ROW = 22, EM = 13 };
+enum { LEGEND_ROW = 22 };
+
+/* A picture beside text on a screen or on paper, and one for the width of a telephone. */
+typedef struct geometry {
+    int width, box_h, left, right, bottom, em;
+} geometry;
+static const geometry wide = {880, 400, 66, 12, 50, 13}, narrow = {360, 300, 50, 8, 46, 11};
+
+static const geometry *geometry_of(const il__plot *plot)
+{
+    return plot->narrow ? &narrow : &wide;
+}
 
 /* Okabe and Ito's colours, the lighter ones darkened on white paper. */
 const char il__svg_light[] = "--s0:#0072b2;--s1:#c44e00;--s2:#00785a;--s3:#a8527f;--s4:#9a6a00;"
@@ -18,6 +29,7 @@ const char il__svg_dark[] = "--s0:#5ab4e8;--s1:#f08a4b;--s2:#3cc79b;--s3:#e09ac0
 const char il__svg_style[] =
     ".plot text{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;"
     "fill:var(--ink);font-variant-numeric:tabular-nums}"
+    ".plot.narrow text{font-size:11px}"
     ".plot .tick,.plot .legend{fill:var(--muted)}.plot .axis{fill:var(--muted)}"
     ".plot .grid{stroke:var(--line);stroke-width:1;fill:none}"
     ".plot .frame{stroke:var(--muted);stroke-width:1;fill:none}"
@@ -68,13 +80,15 @@ void il__html_text(il_buf *to, const char *text)
 
 void il__svg_geometry(il__plot *plot)
 {
-    plot->box_w = WIDTH - LEFT - RIGHT;
-    plot->box_h = BOX_H;
-    plot->em = EM;
+    const geometry *g = geometry_of(plot);
+    plot->box_w = g->width - g->left - g->right;
+    plot->box_h = g->box_h;
+    plot->em = g->em;
 }
 
 typedef struct canvas {
     const il__plot *plot;
+    const geometry *g;
     il_buf *to;
     double top;
 } canvas;
@@ -89,7 +103,7 @@ static double along(const il__axis *a, double v)
 
 static double x_px(const canvas *c, double v)
 {
-    return LEFT + along(&c->plot->x, v) * c->plot->box_w;
+    return c->g->left + along(&c->plot->x, v) * c->plot->box_w;
 }
 
 static double y_px(const canvas *c, double v)
@@ -132,7 +146,7 @@ static void put_axis_x(canvas *c)
         (void)il_buf_puts(c->to, "</text>");
     }
     (void)il_buf_printf(c->to, "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",
-                        LEFT + p->box_w / 2, bottom + 40);
+                        c->g->left + p->box_w / 2, bottom + 40);
     il__html_text(c->to, p->x.title);
     (void)il_buf_puts(c->to, "</text>\n");
 }
@@ -142,10 +156,10 @@ static void put_axis_y(canvas *c)
     const il__plot *p = c->plot;
     for (size_t i = 0; i < p->y.n_ticks; i++) {
         double y = y_px(c, p->y.ticks[i].at);
-        (void)il_buf_printf(c->to, "<path class=\"grid\" d=\"M%d %.1fH%.1f\"/>", LEFT, y,
-                            LEFT + p->box_w);
+        (void)il_buf_printf(c->to, "<path class=\"grid\" d=\"M%d %.1fH%.1f\"/>", c->g->left, y,
+                            c->g->left + p->box_w);
         (void)il_buf_printf(c->to, "<text class=\"tick\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">",
-                            LEFT - 8, y + 4.5);
+                            c->g->left - 8, y + 4.5);
         il__html_text(c->to, p->y.ticks[i].text);
         (void)il_buf_puts(c->to, "</text>");
     }
@@ -154,8 +168,8 @@ static void put_axis_y(canvas *c)
                         "text-anchor=\"middle\">",
                         c->top + p->box_h / 2);
     il__html_text(c->to, p->y.title);
-    (void)il_buf_printf(c->to, "</text>\n<path class=\"frame\" d=\"M%d %.1fV%.1fH%.1f\"/>\n", LEFT,
-                        c->top, c->top + p->box_h, LEFT + p->box_w);
+    (void)il_buf_printf(c->to, "</text>\n<path class=\"frame\" d=\"M%d %.1fV%.1fH%.1f\"/>\n",
+                        c->g->left, c->top, c->top + p->box_h, c->g->left + p->box_w);
 }
 
 static void put_band(canvas *c, const il__curve *v)
@@ -170,11 +184,15 @@ static void put_band(canvas *c, const il__curve *v)
     (void)il_buf_puts(c->to, "z\"/>\n");
 }
 
-static void put_curves(canvas *c)
+/* The floor and the bands, or the laws: ghosts are drawn between them. */
+static void put_curves(canvas *c, bool laws)
 {
     static const char *const classes[] = {"law", "weak", "floor", "band"};
     for (size_t i = 0; i < c->plot->n_curves; i++) {
         const il__curve *v = &c->plot->curves[i];
+        if (laws != (v->kind == IL__CURVE_LAW || v->kind == IL__CURVE_WEAK)) {
+            continue;
+        }
         if (v->kind == IL__CURVE_BAND) {
             put_band(c, v);
             continue;
@@ -286,13 +304,14 @@ static size_t legend_put(const il__plot *p, il_buf *to)
 {
     entry entries[MOST_ENTRIES];
     size_t n = legend_make(p, entries), rows = n > 0;
-    double x = LEFT;
+    const geometry *g = geometry_of(p);
+    double x = g->left;
     for (size_t i = 0; i < n; i++) {
         char text[160];
         il_words_clean(text, sizeof text, entries[i].text, 36);
-        double width = 44.0 + 7.4 * (double)il_words_width(text);
-        if (x > LEFT && x + width > WIDTH) {
-            x = LEFT;
+        double width = 40.0 + 0.53 * g->em * (double)il_words_width(text);
+        if (x > g->left && x + width > g->width) {
+            x = g->left;
             rows++;
         }
         double y = (double)(rows - 1) * LEGEND_ROW + 11.0;
@@ -317,14 +336,18 @@ static size_t legend_put(const il__plot *p, il_buf *to)
 
 void il__svg_put(const il__plot *plot, bool alone, il_buf *to)
 {
-    canvas c = {.plot = plot, .to = to, .top = (double)legend_put(plot, NULL) * LEGEND_ROW + 8.0};
-    double height = c.top + plot->box_h + BOTTOM;
-    (void)il_buf_printf(to, "<svg class=\"plot\" viewBox=\"0 0 %d %.0f\" role=\"img\"", WIDTH,
-                        height);
+    canvas c = {.plot = plot,
+                .g = geometry_of(plot),
+                .to = to,
+                .top = (double)legend_put(plot, NULL) * LEGEND_ROW + 8.0};
+    const char *suffix = plot->narrow ? "-narrow" : "";
+    double height = c.top + plot->box_h + c.g->bottom;
+    (void)il_buf_printf(to, "<svg class=\"plot%s\" viewBox=\"0 0 %d %.0f\" role=\"img\"",
+                        plot->narrow ? " narrow" : "", c.g->width, height);
     if (alone) {
         (void)il_buf_printf(to,
                             " xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\"",
-                            WIDTH, height);
+                            c.g->width, height);
     }
     (void)il_buf_puts(to, "><title>");
     il__html_text(to, plot->title);
@@ -337,15 +360,16 @@ void il__svg_put(const il__plot *plot, bool alone, il_buf *to)
                             il__svg_light, il__svg_style);
     }
     (void)il_buf_printf(to,
-                        "<clipPath id=\"clip-%s\"><rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" "
+                        "<clipPath id=\"clip-%s%s\"><rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" "
                         "height=\"%.1f\"/></clipPath>\n",
-                        plot->name, LEFT, c.top, plot->box_w, plot->box_h);
+                        plot->name, suffix, c.g->left, c.top, plot->box_w, plot->box_h);
     (void)legend_put(plot, to);
     put_axis_x(&c);
     put_axis_y(&c);
-    (void)il_buf_printf(to, "<g clip-path=\"url(#clip-%s)\">\n", plot->name);
-    put_curves(&c);
+    (void)il_buf_printf(to, "<g clip-path=\"url(#clip-%s%s)\">\n", plot->name, suffix);
+    put_curves(&c, false);
     put_lines(&c);
+    put_curves(&c, true);
     put_points(&c);
     (void)il_buf_puts(to, "</g>\n");
     put_labels(&c);

@@ -90,7 +90,7 @@ static size_t check_pictures(const char *dir)
             n_png++;
         } else if (dot && strcmp(dot, ".svg") == 0) {
             check_svg(dir, e->d_name);
-            n_svg++;
+            n_svg += strncmp(e->d_name, "report_", 7) != 0; /* those have no PNG */
         }
     }
     (void)closedir(d);
@@ -210,6 +210,44 @@ static void check_markdown(const char *text)
     }
 }
 
+/* Tags are ours alone, no attribute gains a handler, and the page names no address. */
+static void check_html(const char *text)
+{
+    static const char *const bad[] = {"<img",     "<script>alert",  "onerror=\"", "http://",
+                                      "https://", "javascript:1\"", "\033",       "<link",
+                                      "<iframe",  "url(h"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (strstr(text, bad[i])) {
+            fail_msg("the page holds %s", bad[i]);
+        }
+    }
+    size_t n_scripts = 0;
+    for (const char *p = text; (p = strstr(p, "<script")); p++) {
+        n_scripts++;
+    }
+    assert_int_equal(n_scripts, 1);
+    assert_non_null(strstr(text, "default-src 'none'"));
+}
+
+/* Names inside longer texts, as crossovers.csv and claims.csv have them. */
+static void hostile_sentences(const char *dir, const char *name)
+{
+    char path[900], text[4096];
+    il_error err = {0};
+    (void)snprintf(path, sizeof path, "%s/analysis/crossovers.csv", dir);
+    int n = snprintf(text, sizeof text,
+                     "kind,mode,a,b,x,estimate,ci_low,ci_high,p_inside,verdict\n"
+                     "backend_overtakes,kv_decode,%s,b,params_total,4,3,5,1,supported\n",
+                     quoted(name));
+    check_ok(il_file_write_atomic(path, text, (size_t)n, &err), &err);
+    (void)snprintf(path, sizeof path, "%s/analysis/claims.csv", dir);
+    n = snprintf(text, sizeof text,
+                 "id,statement,verdict,estimate,ci_low,ci_high,margin,evidence,would_decide\n"
+                 "%s,%s,contradicted,,,,,%s,%s\n",
+                 quoted(name), quoted(name), quoted(name), quoted(name));
+    check_ok(il_file_write_atomic(path, text, (size_t)n, &err), &err);
+}
+
 static void hostile_names_stay_names(void **state)
 {
     (void)state;
@@ -236,6 +274,7 @@ static void hostile_names_stay_names(void **state)
         il_error err = {0};
         /* fewer fits, so that the test stays quick: decode of made_up_bf16 alone */
         fixture_file(dir, "analysis/scaling_fits.csv", "made_up_bf16,hf,1,kv_decode", swaps, 3);
+        hostile_sentences(dir, cases[i].model);
         check_ok(with_facts(dir, il_plots_write, &err), &err);
         check_ok(with_facts(dir, il_report_write, &err), &err);
         if (gnuplot_is_here()) {
@@ -245,6 +284,9 @@ static void hostile_names_stay_names(void **state)
         il_buf report;
         file_text(dir, "report.md", &report);
         check_markdown(il_buf_text(&report));
+        il_buf_free(&report);
+        file_text(dir, "report.html", &report);
+        check_html(il_buf_text(&report));
         il_buf_free(&report);
         FILE *f = tmpfile();
         assert_non_null(f);
@@ -292,8 +334,17 @@ static void without_gnuplot_there_is_a_report(void **state)
     check_ok(with_facts(dir, il_report_write, &err), &err);
     il_buf report;
     file_text(dir, "report.md", &report);
-    assert_null(strstr(il_buf_text(&report), "![")); /* no picture that is not there */
     assert_non_null(strstr(il_buf_text(&report), "grows as a power"));
+    size_t n = 0;
+    for (const char *p = il_buf_text(&report); (p = strstr(p, "](analysis/")); n++) {
+        char path[1200];
+        p += 2;
+        (void)snprintf(path, sizeof path, "%s/%.*s", dir, (int)strcspn(p, ")"), p);
+        if (!il_path_is_file(path)) {
+            fail_msg("the report shows %s, which is not there", path);
+        }
+    }
+    assert_int_equal(n, 3);
     il_buf_free(&report);
 }
 
