@@ -60,19 +60,6 @@ typedef enum il_param_type {
 #define IL_SCOPE_IMPORT         0x02000000u
 #define IL_SCOPE_CLAIMS         0x04000000u
 #define IL_SCOPE_ANY_VERB       0x80000000u /* --help, --quiet … */
-#define IL_SCOPE_RUN            0x00001000u
-#define IL_SCOPE_SWEEP          0x00002000u
-#define IL_SCOPE_ANALYZE        0x00004000u
-#define IL_SCOPE_REPORT         0x00008000u
-#define IL_SCOPE_BENCH          0x00010000u
-#define IL_SCOPE_DOCTOR         0x00020000u
-#define IL_SCOPE_MODEL_MAKE     0x00040000u
-#define IL_SCOPE_MODEL_LIST     0x00080000u
-#define IL_SCOPE_MODEL_INSPECT  0x00100000u
-#define IL_SCOPE_MODEL_LOGITS   0x00200000u
-#define IL_SCOPE_COMPARE        0x20000000u
-#define IL_SCOPE_VERIFY         0x40000000u
-#define IL_SCOPE_ANY_VERB       0x80000000u /* --help, --quiet … */
 
 typedef struct il_param {
     const char *name; /* study-file key; the flag is --name with '_' as '-' */
