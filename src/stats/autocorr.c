@@ -157,14 +157,7 @@ int il_log_mean_interval_series(const double *values, size_t n, double confidenc
     if (!logs) {
         return il_fail(err, IL_E_NOMEM, "no memory for %zu logarithms", n);
     }
-    int rc = IL_OK;
-    for (size_t i = 0; i < n && rc == IL_OK; i++) {
-        if (!(values[i] > 0)) {
-            rc = il_fail(err, IL_E_INVALID, "the logarithm of %g does not exist", values[i]);
-        } else {
-            logs[i] = log(values[i]);
-        }
-    }
+    int rc = il_log_values(values, n, logs, err);
     if (rc == IL_OK) {
         rc = il_mean_interval_series(logs, n, confidence, out, err);
         out->estimate = exp(out->estimate);

@@ -42,7 +42,7 @@ double il_pooled_lag1(const double *values, const size_t *first, size_t n_series
  * time. */
 int il_mean_interval_series(const double *values, size_t n, double confidence, il_interval *out,
                             il_error *err);
-/* The same on ln v, taken back. Every value > 0, else IL_E_INVALID. */
+/* The same on ln v, taken back. Every value > 0 and finite, else IL_E_INVALID. */
 int il_log_mean_interval_series(const double *values, size_t n, double confidence, il_interval *out,
                                 il_error *err);
 

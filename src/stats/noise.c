@@ -50,7 +50,7 @@ int il_ratio_paired(const double *a, const double *b, size_t n, double confidenc
     double *ratios;
     int rc = allocate(n, &ratios, err);
     for (size_t i = 0; i < n && rc == IL_OK; i++) {
-        if (!(a[i] > 0 && b[i] > 0)) {
+        if (!(a[i] > 0 && b[i] > 0 && isfinite(a[i]) && isfinite(b[i]))) {
             rc = il_fail(err, IL_E_INVALID, "the ratio of %g and %g has no logarithm", b[i], a[i]);
         } else {
             ratios[i] = b[i] / a[i];
@@ -69,13 +69,7 @@ int il_drift_percent(const double *time, const double *values, size_t n, il_inte
     *out = (il_interval){NAN, NAN, NAN};
     double *logs;
     int rc = allocate(n, &logs, err);
-    for (size_t i = 0; i < n && rc == IL_OK; i++) {
-        if (!(values[i] > 0)) {
-            rc = il_fail(err, IL_E_INVALID, "the logarithm of %g does not exist", values[i]);
-        } else {
-            logs[i] = log(values[i]);
-        }
-    }
+    rc = rc ? rc : il_log_values(values, n, logs, err);
     il_theil_sen line;
     if (rc == IL_OK) {
         rc = il_theil_sen_fit(time, logs, n, &line, err);

@@ -27,8 +27,8 @@ double il_mde_factor(size_t n, double confidence);
  * il_mde_factor half-widths of the interval on the log scale, where it is symmetric. */
 bool il_ratio_is_effect(const il_ratio *ratio, double confidence);
 
-/* a[i] and b[i] are the same block's values of two arms, all > 0 (IL_E_INVALID); the ratio is b/a.
- * t interval of the mean log ratio. n ≥ 2 (IL_E_TOO_FEW). */
+/* a[i] and b[i] are the same block's values of two arms, all > 0 and finite (IL_E_INVALID); the
+ * ratio is b/a. t interval of the mean log ratio. n ≥ 2 (IL_E_TOO_FEW). */
 int il_ratio_paired(const double *a, const double *b, size_t n, double confidence, il_ratio *out,
                     il_error *err);
 /* As above from the ratios themselves. */

@@ -185,11 +185,11 @@ int il_order_ranks(size_t n, double q, double confidence, size_t *low, size_t *h
         return IL_E_INVALID;
     }
     double tail = (1 - confidence) / 2;
-    double extreme = q > 0.5 ? q : 1 - q;
-    /* The farther tail decides: extreme^n ≤ tail. The nudge keeps an exact power on its side. */
-    double need = ceil(log(tail) / log(extreme) - 1e-9);
+    double rare = q > 0.5 ? 1 - q : q;
+    /* The farther tail decides: (1 − rare)^n ≤ tail. The nudge keeps an exact power on its side. */
+    double need = ceil(log(tail) / log1p(-rare) - 1e-9);
     if (n_needed) {
-        *n_needed = (size_t)need;
+        *n_needed = need < 0x1p53 ? (size_t)need : SIZE_MAX;
     }
     if ((double)n < need) {
         return IL_E_TOO_FEW;
@@ -264,6 +264,17 @@ int il_mean_interval(const double *values, size_t n, double confidence, il_inter
     return IL_OK;
 }
 
+int il_log_values(const double *values, size_t n, double *out, il_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!(values[i] > 0 && isfinite(values[i]))) {
+            return il_fail(err, IL_E_INVALID, "the logarithm of %g does not exist", values[i]);
+        }
+        out[i] = log(values[i]);
+    }
+    return IL_OK;
+}
+
 int il_log_mean_interval(const double *values, size_t n, double confidence, il_interval *out,
                          il_error *err)
 {
@@ -272,14 +283,7 @@ int il_log_mean_interval(const double *values, size_t n, double confidence, il_i
     if (!logs) {
         return il_fail(err, IL_E_NOMEM, "no memory for %zu logarithms", n);
     }
-    int rc = IL_OK;
-    for (size_t i = 0; i < n && rc == IL_OK; i++) {
-        if (!(values[i] > 0)) {
-            rc = il_fail(err, IL_E_INVALID, "the logarithm of %g does not exist", values[i]);
-        } else {
-            logs[i] = log(values[i]);
-        }
-    }
+    int rc = il_log_values(values, n, logs, err);
     if (rc == IL_OK) {
         rc = il_mean_interval(logs, n, confidence, out, err);
         out->estimate = exp(out->estimate);

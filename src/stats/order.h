@@ -50,11 +50,14 @@ int il_quantile_interval(const double *values, size_t n, double q, double confid
 int il_quantile_interval_sorted(const double *sorted, size_t n, double q, double confidence,
                                 il_interval *out, size_t *n_needed, il_error *err);
 
+/* ln of each value; one that is not positive and finite is IL_E_INVALID. */
+int il_log_values(const double *values, size_t n, double *out, il_error *err);
+
 /* Student's t interval of the mean, n ≥ 2 (IL_E_TOO_FEW otherwise, estimate set when n is 1). */
 int il_mean_interval(const double *values, size_t n, double confidence, il_interval *out,
                      il_error *err);
 /* The same on ln v, taken back: a geometric mean with an interval that is symmetric as a ratio.
- * Every value > 0, else IL_E_INVALID. */
+ * Every value > 0 and finite, else IL_E_INVALID. */
 int il_log_mean_interval(const double *values, size_t n, double confidence, il_interval *out,
                          il_error *err);
 
