@@ -164,7 +164,7 @@ static int choices(int trials, il_error *err)
 
 int bench_laws(int argc, char **argv)
 {
-    int trials = argc > 0 ? atoi(argv[0]) : 1000;
+    int trials = argc > 0 ? atoi(argv[0]) : 300;
     if (trials < 1) {
         (void)fprintf(stderr, "usage: inferlaw-bench laws [STUDIES]\n");
         return 1;
