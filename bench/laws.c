@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * inferlaw-bench laws [TRIALS]: simulated studies of known laws. Models scatter around the law,
- * blocks around their model. Counted: how often the intervals of every term hold the truth, how
- * often the prediction interval holds a new model, and which form is chosen.
+ * inferlaw-bench laws [STUDIES [FORM]]: simulated studies of known laws. Models scatter around the
+ * law, blocks around their model. Counted: how often the intervals of every term hold the truth,
+ * how often the prediction interval holds a new model, and which form is chosen.
  */
 #include "bench.h"
 
@@ -80,7 +80,7 @@ static void print_counts(il_form form, size_t n, const counts *c)
     }
 }
 
-static int coverage(int trials, il_error *err)
+static int coverage(int trials, const char *only, il_error *err)
 {
     static const size_t sizes[] = {7, 11, 20};
     (void)printf(
@@ -90,6 +90,9 @@ static int coverage(int trials, il_error *err)
         trials, 100 * MODEL_SD, BLOCKS, 100 * BLOCK_SD, "form", "models", "term", "method",
         "as in the tables", "t", "nested", "new model");
     for (size_t truth = 0; truth < N_TRUTHS; truth++) {
+        if (only && strcmp(only, il_form_name(truths[truth].form)) != 0) {
+            continue;
+        }
         for (size_t size = 0; size < sizeof sizes / sizeof sizes[0]; size++) {
             counts c = {0};
             il_stream stream =
@@ -109,7 +112,7 @@ static int coverage(int trials, il_error *err)
     return IL_OK;
 }
 
-static int choices(int trials, il_error *err)
+static int choices(int trials, const char *only, il_error *err)
 {
     static const il_form forms[N_CANDIDATES] = {IL_FORM_POWER,        IL_FORM_AFFINE,
                                                 IL_FORM_AFFINE_POWER, IL_FORM_LINEAR_SHAPE,
@@ -121,6 +124,9 @@ static int choices(int trials, il_error *err)
     }
     (void)printf(" %8s %8s %8s\n", "nested", "own", "new");
     for (size_t truth = 0; truth < N_TRUTHS; truth++) {
+        if (only && strcmp(only, il_form_name(truths[truth].form)) != 0) {
+            continue;
+        }
         for (size_t size = 0; size < sizeof sizes / sizeof sizes[0]; size++) {
             int chosen[N_CANDIDATES + 1] = {0};
             double nested = 0, own = 0, fresh = 0;
@@ -164,14 +170,15 @@ static int choices(int trials, il_error *err)
 
 int bench_laws(int argc, char **argv)
 {
-    int trials = argc > 0 ? atoi(argv[0]) : 1000;
+    int trials = argc > 0 ? atoi(argv[0]) : 300;
     if (trials < 1) {
-        (void)fprintf(stderr, "usage: inferlaw-bench laws [STUDIES]\n");
+        (void)fprintf(stderr, "usage: inferlaw-bench laws [STUDIES [FORM]]\n");
         return 1;
     }
     il_error err = {0};
-    int rc = coverage(trials, &err);
-    rc = rc ? rc : choices(trials < 200 ? trials : 200, &err);
+    const char *only = argc > 1 ? argv[1] : NULL;
+    int rc = coverage(trials, only, &err);
+    rc = rc ? rc : choices(trials < 200 ? trials : 200, only, &err);
     if (rc != IL_OK) {
         (void)fprintf(stderr, "%s\n", err.what);
         return 1;

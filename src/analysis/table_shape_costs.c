@@ -19,7 +19,6 @@ enum { LEAST_DEPTHS = 4 }; /* of a sweep */
 typedef struct target {
     const il__run *run;
     const il__law_data *data;
-    double divisor;   /* rows to passes */
     const char *each; /* what a time is counted per, beside its own unit: "", "/step", "/call" */
     il_csv_writer *out;
 } target;
@@ -50,11 +49,6 @@ static void write_fact(const target *to, const fact *f)
     il_csv_text(to->out, f->verdict);
     il_csv_text(to->out, f->because);
     il_csv_end_row(to->out);
-}
-
-static il_interval divided(il_interval value, double by)
-{
-    return (il_interval){value.estimate / by, value.low / by, value.high / by};
 }
 
 static il_interval term_of(const il__law *l, size_t term)
@@ -90,7 +84,7 @@ static int write_ratio(const target *to, const il__law *l, fact f, il_error *err
             (void)snprintf(words, sizeof words,
                            "the cost of a unit of width, %.4g ms, is not told from 0: the ratio "
                            "has no bounds",
-                           fit->coef[2] / to->divisor);
+                           fit->coef[2]);
             f.verdict = "not_identifiable";
             f.because = words;
         }
@@ -128,7 +122,7 @@ static int write_forms(const target *to, il_error *err)
             for (size_t t = 0; t < 3; t++) {
                 f.quantity = list[i].quantities[t];
                 f.unit = list[i].units[t];
-                f.value = divided(term_of(&l, t + 1), linear ? to->divisor : 1);
+                f.value = term_of(&l, t + 1);
                 write_fact(to, &f);
             }
             rc = linear ? write_ratio(to, &l, f, err) : IL_OK;
@@ -161,17 +155,12 @@ static void floor_slopes(const il__law_data *sweep, double *floor, double *memor
     free(work);
 }
 
-/* A share part/slope, whose interval is that of the slope alone: the floor's own is narrower. */
+/* A share part/slope of a slope above 0; its interval is that of the slope alone, as the floor's
+ * own is narrower. */
 static il_interval share_of(double part, il_interval slope, bool rest)
 {
     il_interval out = {part / slope.estimate, part / slope.high, part / slope.low};
-    if (!(slope.low > 0)) {
-        out.low = out.high = NAN; /* a layer may cost nothing: its parts have no shares */
-    }
-    if (rest) {
-        out = (il_interval){1 - out.estimate, 1 - out.high, 1 - out.low};
-    }
-    return out;
+    return rest ? (il_interval){1 - out.estimate, 1 - out.high, 1 - out.low} : out;
 }
 
 static void write_shares(const target *to, const il__law *l, const il__law_data *sweep, fact f,
@@ -185,6 +174,12 @@ static void write_shares(const target *to, const il__law *l, const il__law_data 
     if (isnan(floor)) {
         f.verdict = "not_identifiable";
         f.because = "no ceilings, or no bytes and FLOPs, are known of these models";
+    } else if (!(slope.low > 0)) {
+        floor = memory = NAN;
+        if (strcmp(f.verdict, "supported") == 0) {
+            f.verdict = "not_identifiable";
+            f.because = "the time of a layer is not told from 0, so its parts have no shares";
+        }
     }
     const struct {
         const char *name;
@@ -221,11 +216,11 @@ static int write_sweep(const target *to, const il__law_data *sweep, const char *
                   .because = il_buf_text(&because),
                   .n_models = l.n};
         f.unit = "ms/layer";
-        f.value = divided(term_of(&l, 1), to->divisor);
+        f.value = term_of(&l, 1);
         (void)snprintf(name, sizeof name, "layer_sweep_slope_ms@%s", at);
         write_fact(to, &f);
         f.unit = "ms";
-        f.value = divided(term_of(&l, 0), to->divisor);
+        f.value = term_of(&l, 0);
         (void)snprintf(name, sizeof name, "layer_sweep_intercept_ms@%s", at);
         write_fact(to, &f);
         write_shares(to, &l, sweep, f, at);
@@ -305,19 +300,30 @@ static int write_sweeps(const target *to, il_error *err)
     return rc;
 }
 
-/* A decode is told per step where every model made as many. */
-static void set_divisor(target *to)
+/* A decode is told per step where every model made as many: the points themselves are divided, so
+ * that every number of a row, its words too, is of one step. */
+static const char *to_steps(const il__run *run, il__law_data *data)
 {
-    const il__law_data *data = to->data;
-    const char *mode = il__text(to->run, data->key->mode);
-    bool same = data->n_models > 0;
+    const char *mode = il__text(run, data->key->mode);
+    bool same = data->n_models > 0 && strcmp(mode, "kv_decode") == 0;
     for (size_t i = 0; i < data->n_models; i++) {
         same = same && data->models[i].passes_known &&
                fabs(data->models[i].passes / data->models[0].passes - 1) < 1e-9;
     }
-    bool per_step = same && strcmp(mode, "kv_decode") == 0;
-    to->divisor = per_step ? data->models[0].passes : 1;
-    to->each = strcmp(mode, "prefill") == 0 ? "" : per_step ? "/step" : "/call";
+    if (!same) {
+        return strcmp(mode, "prefill") == 0 ? "" : "/call";
+    }
+    double steps = data->models[0].passes;
+    for (size_t i = 0; i < data->n_models; i++) {
+        data->models[i].y -= log10(steps);
+        data->models[i].y_unflagged -= log10(steps);
+        data->models[i].floor_ms /= steps;
+        data->models[i].passes = 1;
+    }
+    for (size_t i = 0; i < data->n_values; i++) {
+        data->values[i] -= log10(steps);
+    }
+    return "/step";
 }
 
 int il__write_shape_costs(const il__run *run, il_error *err)
@@ -334,8 +340,8 @@ int il__write_shape_costs(const il__run *run, il_error *err)
         il__law_data data;
         rc = il__law_data_build(run, &all, i, count, &data, err);
         if (rc == IL_OK) {
-            target to = {.run = run, .data = &data, .out = &out};
-            set_divisor(&to);
+            const char *each = to_steps(run, &data);
+            const target to = {.run = run, .data = &data, .each = each, .out = &out};
             rc = write_forms(&to, err);
             rc = rc ? rc : write_sweeps(&to, err);
             il__law_data_free(&data);

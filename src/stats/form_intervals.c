@@ -19,16 +19,20 @@ const char *il_form_method_name(il_form_method method)
 
 il_form_method il_form_method_of(il_form form, size_t n_models)
 {
-    size_t least = form == IL_FORM_AFFINE_POWER                                  ? 15
-                   : form == IL_FORM_LINEAR_SHAPE || form == IL_FORM_DEPTH_WIDTH ? 20
-                                                                                 : 7;
     if (n_models <= il_form_n_terms(form)) {
         return IL_FORM_BY_NOTHING;
     }
-    if (n_models >= least) {
-        return IL_FORM_BY_NESTED;
+    switch (form) {
+    case IL_FORM_AFFINE:
+    case IL_FORM_AFFINE_POWER:
+        return n_models >= 15 && form == IL_FORM_AFFINE_POWER ? IL_FORM_BY_NESTED
+                                                              : IL_FORM_BY_PROFILE;
+    case IL_FORM_LINEAR_SHAPE:
+    case IL_FORM_DEPTH_WIDTH:
+        return n_models >= 20 ? IL_FORM_BY_NESTED : IL_FORM_BY_T;
+    default:
+        return n_models >= 7 ? IL_FORM_BY_NESTED : IL_FORM_BY_T;
     }
-    return form == IL_FORM_AFFINE_POWER ? IL_FORM_BY_PROFILE : IL_FORM_BY_T;
 }
 
 static void by_t(const il_form_fit *fit, il_interval *out)
@@ -70,7 +74,9 @@ static double end_of(profile *p, const il_form_fit *fit, double bound)
     double outside = bound;
     memcpy(p->coef, fit->coef, sizeof p->coef);
     if (isinf(bound)) {
-        double step = from > 0 ? from : 1e-3 * p->points->ms[0];
+        double step = fit->se[p->term] > 0 ? fit->se[p->term] : fabs(from);
+        step = step > 0 ? step : 1e-3 * p->points->ms[0];
+        step = bound > 0 ? step : -step;
         int i = 0;
         for (; i < MOST_DOUBLINGS && inside(p, from + step); i++) {
             from += step;
@@ -97,15 +103,16 @@ static double end_of(profile *p, const il_form_fit *fit, double bound)
 static int by_profile(const il_form_points *points, const il_form_fit *fit, il_interval *out,
                       il_error *err)
 {
-    static const double low[] = {0, 0, IL_FORM_LEAST_POWER};
-    static const double high[] = {INFINITY, INFINITY, IL_FORM_LARGEST_POWER};
+    bool power = points->form == IL_FORM_AFFINE_POWER;
     double t = il_t_quantile(0.975, fit->dof);
     for (size_t k = 0; k < fit->n_terms; k++) {
+        double low = !power ? -INFINITY : k == 2 ? IL_FORM_LEAST_POWER : 0;
+        double high = power && k == 2 ? IL_FORM_LARGEST_POWER : INFINITY;
         profile p = {.points = points, .term = k, .most = fit->sse * (1 + t * t / fit->dof)};
         p.most += 1e-24; /* exact data: all is rounding */
         out[k].estimate = fit->coef[k];
-        out[k].low = end_of(&p, fit, low[k]);
-        out[k].high = end_of(&p, fit, high[k]);
+        out[k].low = end_of(&p, fit, low);
+        out[k].high = end_of(&p, fit, high);
         if (p.rc != IL_OK) {
             return il_fail(err, p.rc, "no memory for a profile");
         }

@@ -5,8 +5,9 @@
  *
  *   t                 estimate ± t·se from the Jacobian
  *   profile           every value whose best fit has a sum of squares of at most
- *                     SSE·(1 + t²/(n − k)) (Bates & Watts 1988, section 6.1.2); for affine_power,
- *                     whose coefficients trade against each other along a curve
+ *                     SSE·(1 + t²/(n − k)) (Bates & Watts 1988, section 6.1.2); for affine and
+ *                     affine_power, where one large model weighs more than resampling shows and
+ *                     coefficients trade against each other along a curve
  *   nested_bootstrap  il_boot_nested: models, then blocks within a model
  */
 #ifndef IL_STATS_FORM_INTERVALS_H
@@ -25,8 +26,9 @@ typedef enum il_form_method {
 /* "", "t", "profile", "nested_bootstrap". */
 const char *il_form_method_name(il_form_method method);
 /* The method for so many models. Resamples of few models hold too few different ones for a form of
- * many terms, so the bootstrap begins at 7 models for power, affine and physics, at 15 for
- * affine_power and at 20 for the shape forms. */
+ * many terms, so the bootstrap begins at 7 models for power and physics, at 15 for affine_power, at
+ * 20 for the shape forms (t below), and affine always takes its profile, as affine_power below 15.
+ */
 il_form_method il_form_method_of(il_form form, size_t n_models);
 
 /* out is [n_terms]. A term on its bound has no t interval (NaN ends); a profile that does not end

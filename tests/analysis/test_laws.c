@@ -355,7 +355,7 @@ static void few_models_are_said(void **state)
     load("laws.csv", &t);
     size_t row = row_of(&t, "prefill", "n_layer", "affine", "b");
     assert_string_equal(table_at(&t, row, "verdict"), "supported");
-    assert_string_equal(table_at(&t, row, "ci_method"), "t");
+    assert_string_equal(table_at(&t, row, "ci_method"), "profile");
     row = row_of(&t, "prefill", "n_layer", "affine_power", "s");
     assert_string_equal(table_at(&t, row, "verdict"), "not_identifiable");
     assert_non_null(strstr(table_at(&t, row, "because"), "needs 6 models, there are 5"));

@@ -93,6 +93,7 @@ static void methods_by_number(void **state)
     assert_int_equal(il_form_method_of(IL_FORM_POWER, 6), IL_FORM_BY_T);
     assert_int_equal(il_form_method_of(IL_FORM_POWER, 7), IL_FORM_BY_NESTED);
     assert_int_equal(il_form_method_of(IL_FORM_AFFINE_POWER, 7), IL_FORM_BY_PROFILE);
+    assert_int_equal(il_form_method_of(IL_FORM_AFFINE, 5), IL_FORM_BY_PROFILE);
     assert_int_equal(il_form_method_of(IL_FORM_DEPTH_WIDTH, 11), IL_FORM_BY_T);
     assert_int_equal(il_form_method_of(IL_FORM_DEPTH_WIDTH, 20), IL_FORM_BY_NESTED);
     assert_string_equal(il_form_method_name(IL_FORM_BY_PROFILE), "profile");
