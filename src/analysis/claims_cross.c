@@ -5,6 +5,7 @@
 #include "analysis/claims_fit.h"
 
 #include "stats/dist.h"
+#include "stats/fieller.h"
 #include "stats/order.h"
 
 #include <stdlib.h>
@@ -134,14 +135,13 @@ static int root_of(const il__claim_fit *fit, double *shifted, double *root, doub
     if (rc != IL_OK) {
         return rc;
     }
-    double t = il_t_quantile(0.975, o.dof);
-    double a = o.coef[1] * o.coef[1] - t * t * o.se[1] * o.se[1];
-    double b = -o.coef[0] * o.coef[1];
-    double c = o.coef[0] * o.coef[0] - t * t * o.se[0] * o.se[0];
-    double inner = b * b - a * c;
+    il_fieller f;
+    rc = il_fieller_ratio(-o.coef[0], o.coef[1], o.se[0] * o.se[0], o.se[1] * o.se[1], 0, o.dof,
+                          0.95, &f, NULL);
+    bool bounded = rc == IL_OK && f.kind == IL_FIELLER_BOUNDED;
     *root = mean - o.coef[0] / o.coef[1];
-    *low = a > 0 && inner >= 0 ? mean + (b - sqrt(inner)) / a : NAN;
-    *high = a > 0 && inner >= 0 ? mean + (b + sqrt(inner)) / a : NAN;
+    *low = bounded ? mean + f.low : NAN;
+    *high = bounded ? mean + f.high : NAN;
     return IL_OK;
 }
 

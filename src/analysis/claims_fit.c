@@ -7,6 +7,7 @@
 
 #include "stats/collinear.h"
 #include "stats/dist.h"
+#include "stats/fieller.h"
 #include "stats/order.h"
 #include "stats/rank.h"
 
@@ -216,20 +217,17 @@ static int fit_two(const il__claim_fit *fit, two_terms *out, il_error *err)
     return rc;
 }
 
-/* Fieller's limits of b1/b2 (1954): the ρ for which (b1 − ρ·b2)² ≤ t²·var(b1 − ρ·b2). False when
- * the set is not an interval: b2 itself may be 0. */
-static bool fieller(const two_terms *t, double p, double *low, double *high)
+/* False when the set of ratios is not an interval: b2 itself may be 0. */
+static bool limits(const two_terms *t, double confidence, double *low, double *high)
 {
-    double q = il_t_quantile(p, t->dof);
-    double a = t->b2 * t->b2 - q * q * t->v22;
-    double b = t->b1 * t->b2 - q * q * t->v12;
-    double c = t->b1 * t->b1 - q * q * t->v11;
-    double root = b * b - a * c;
-    if (!(a > 0) || !(root >= 0)) {
+    il_fieller f;
+    if (il_fieller_ratio(t->b1, t->b2, t->v11, t->v22, t->v12, t->dof, confidence, &f, NULL) !=
+            IL_OK ||
+        f.kind != IL_FIELLER_BOUNDED) {
         return false;
     }
-    *low = (b - sqrt(root)) / a;
-    *high = (b + sqrt(root)) / a;
+    *low = f.low;
+    *high = f.high;
     return true;
 }
 
@@ -259,8 +257,8 @@ int il__claim_terms_ratio(il__claim_fit *fit, il__effect *e, il_error *err)
     }
     e->estimate = t.b1 / t.b2;
     e->dof = t.dof;
-    if (!(t.b2 > 0) || !fieller(&t, 0.975, &b.low, &b.high) ||
-        !fieller(&t, 0.95, &b.low90, &b.high90)) {
+    if (!(t.b2 > 0) || !limits(&t, 0.95, &b.low, &b.high) ||
+        !limits(&t, 0.9, &b.low90, &b.high90)) {
         il__effect_gate(e, "fieller", "more shapes that vary the divisor",
                         "the interval of the divisor, %.3g ± %.2g, takes in 0: the ratio has none",
                         t.b2, sqrt(t.v22));

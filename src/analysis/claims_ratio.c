@@ -200,13 +200,18 @@ static int judge_mean(const il__run *run, const il_claim *c, const pairs *p, il_
                       il_error *err)
 {
     size_t n = p->effects.count + 1;
-    il__claim_value *scratch = malloc(n * sizeof *scratch);
-    double *means = malloc(3 * n * sizeof *means);
-    if (!scratch || !means) {
-        free(scratch);
-        free(means);
-        return il_fail(err, IL_E_NOMEM, "no memory for %zu effects", n);
+    il_vector values, numbers; /* as many as rows, perhaps: not on the heap */
+    il_vector_init(&values, sizeof(il__claim_value));
+    il_vector_init(&numbers, sizeof(double));
+    int rc = il_vector_resize(&values, run->out_dir, n, err);
+    rc = rc ? rc : il_vector_resize(&numbers, run->out_dir, 3 * n, err);
+    if (rc != IL_OK) {
+        il_vector_free(&values);
+        il_vector_free(&numbers);
+        return rc;
     }
+    il__claim_value *scratch = values.data;
+    double *means = numbers.data;
     double *ids = means + n, *spare = ids + n;
     size_t n_means = means_of(p, nothing, scratch, means, ids);
     e->n_blocks = p->summary ? 0 : n_means;
@@ -227,8 +232,8 @@ static int judge_mean(const il__run *run, const il_claim *c, const pairs *p, il_
                    spare, e);
         }
     }
-    free(scratch);
-    free(means);
+    il_vector_free(&values);
+    il_vector_free(&numbers);
     return IL_OK;
 }
 
@@ -260,7 +265,11 @@ static void judge_pair(const il_claim *c, const pairs *p, const pair *one, doubl
 static int judge_each(const il__run *run, const il_claim *c, const pairs *p, il__effect *e,
                       il_error *err)
 {
-    double *scratch = malloc((p->effects.count + 1) * sizeof *scratch);
+    size_t most = 1;
+    for (size_t i = 0; i < p->n; i++) {
+        most = p->items[i].n > most ? p->items[i].n : most;
+    }
+    double *scratch = malloc(most * sizeof *scratch);
     size_t n_opposite = 0, n_predicted = 0, least = SIZE_MAX;
     bool every = c->over == IL_CLAIM_every;
     const pair *shown = NULL;

@@ -82,6 +82,16 @@ static il_cell side_of(const il_cell *cell, bool warmup)
     return out;
 }
 
+static size_t count_flagged(const il__run *run, const il_cell *part)
+{
+    const double *flagged = il_rows_values(run->rows, IL_Q_flagged);
+    size_t n = 0;
+    for (size_t i = part->first; flagged && i < part->first + part->n_measured; i++) {
+        n += flagged[i] == 1;
+    }
+    return n;
+}
+
 static int add_cell(const il__run *run, const il_cell *cell, bool warmup, il__replicate *replicates,
                     double *scratch, il__claim_rows *out, il_error *err)
 {
@@ -108,7 +118,7 @@ static int add_cell(const il__run *run, const il_cell *cell, bool warmup, il__re
     out->n_models += item->group == out->n_models;
     out->summary &= n == 1;
     out->n_calls += part.n_measured;
-    out->n_flagged += cell->n_flagged;
+    out->n_flagged += count_flagged(run, &part);
     return IL_OK;
 }
 

@@ -15,14 +15,13 @@
 
 #define IL_CLAIM_TEST_MAP(X)                                                                       \
     X(ratio)                                                                                       \
-    X(share) X(exponent) X(coefficient) X(coefficient_ratio) X(rank) X(predicts) X(bend)           \
-        X(crossover)
+    X(share)                                                                                       \
+    X(exponent) X(coefficient) X(coefficient_ratio) X(rank) X(predicts) X(bend) X(crossover)
 #define IL_CLAIM_DIRECTION_MAP(X) X(greater) X(less) X(equal) X(differs)
 #define IL_CLAIM_OVER_MAP(X)      X(mean) X(every) X(any)
 #define IL_CLAIM_X_MAP(X)                                                                          \
     X(params_total)                                                                                \
-    X(params_non_embedding) X(params_active) X(bytes_read) X(flops) X(n_layer) X(d_model)          \
-        X(n_head)
+    X(params_non_embedding) X(params_active) X(bytes_read) X(flops) X(n_layer) X(d_model) X(n_head)
 
 #define IL_CLAIM_ENUM(name)   IL_CLAIM_##name,
 #define IL_CLAIM_X_ENUM(name) IL_CLAIM_X_##name,
