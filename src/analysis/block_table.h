@@ -11,7 +11,7 @@
 
 /* More replicates than these are taken together in order, so many to a batch, each batch its
  * median: time and memory of resampling do not grow with the rows. */
-enum { IL__MOST_BATCHES = 256, IL__LEAST_BLOCKS = 6 };
+enum { IL__MOST_BATCHES = 100, IL__LEAST_BLOCKS = 6 };
 
 typedef struct il__block_table {
     size_t n_series, n_blocks;

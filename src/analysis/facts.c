@@ -15,7 +15,9 @@ void il_run_facts_free(il_run_facts *facts)
     }
     free(facts->models);
     free(facts->cells);
-    free(facts->closures);
+    if (facts->closures) {
+        il_vector_free(&facts->closure_memory);
+    }
     free(facts->aas);
     free(facts->sentinels);
     free(facts->ceilings);

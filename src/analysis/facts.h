@@ -105,6 +105,7 @@ typedef struct il_run_facts {
     size_t n_cells;
     il_closure *closures;
     size_t n_closures;
+    il_vector closure_memory;
     il_aa *aas;
     size_t n_aas;
     il_sentinel *sentinels;

@@ -8,11 +8,14 @@ int il__gap_logs(const il__run *run, const il_cell *cell, il__gap_value **out, s
 {
     *n_out = 0;
     size_t n = 0;
-    il__replicate *replicates = malloc((cell->n_measured + 1) * sizeof *replicates);
-    *out = malloc((cell->n_measured + 1) * sizeof **out);
-    int rc = replicates && *out
-                 ? il__replicates_of(run, cell, false, replicates, &n, err)
-                 : il_fail(err, IL_E_NOMEM, "no memory for %zu calls", cell->n_measured);
+    il_scratch memory;
+    *out = malloc((IL__GAP_MOST_BLOCKS + 1) * sizeof **out);
+    int rc = il_scratch_take(&memory, run->out_dir, cell->n_measured, sizeof(il__replicate), err);
+    if (rc == IL_OK && !*out) {
+        rc = il_fail(err, IL_E_NOMEM, "no memory for the blocks of a cell");
+    }
+    il__replicate *replicates = memory.data;
+    rc = rc ? rc : il__replicates_of(run, cell, false, replicates, &n, err);
     size_t group = (n + IL__GAP_MOST_BLOCKS - 1) / IL__GAP_MOST_BLOCKS;
     for (size_t i = 0; i < n && rc == IL_OK; i += group) {
         size_t count = n - i < group ? n - i : group;
@@ -24,7 +27,7 @@ int il__gap_logs(const il__run *run, const il_cell *cell, il__gap_value **out, s
         double id = group == 1 ? replicates[i].id : (double)(i / group);
         (*out)[(*n_out)++] = (il__gap_value){id, sum / (double)count};
     }
-    free(replicates);
+    il_scratch_free(&memory);
     if (rc != IL_OK) {
         free(*out);
         *out = NULL;

@@ -281,8 +281,11 @@ static int add_closure(load *l, const json_t *line, il_error *err)
         !small_index(line, "block", UINT32_MAX, &closure.block)) {
         return IL_OK;
     }
-    int rc =
-        grow((void **)&f->closures, &l->journal->cap_closures, f->n_closures, sizeof closure, err);
+    if (!f->closures) {
+        il_vector_init(&f->closure_memory, sizeof closure);
+    }
+    int rc = il_vector_resize(&f->closure_memory, l->journal->scratch_dir, f->n_closures + 1, err);
+    f->closures = f->closure_memory.data;
     if (rc == IL_OK) {
         f->closures[f->n_closures++] = closure;
     }

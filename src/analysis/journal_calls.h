@@ -52,7 +52,7 @@ typedef struct il__journal {
     il_vector
         steps; /* double: ms of each step of each measured call, in the order of the journal */
     const char *scratch_dir;
-    size_t cap_closures, cap_aas, cap_sentinels, cap_ceilings;
+    size_t cap_aas, cap_sentinels, cap_ceilings;
     const char *last_texts[6]; /* of the previous line, shared when equal */
 } il__journal;
 

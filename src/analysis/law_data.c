@@ -155,6 +155,7 @@ static int add_model(const il__run *run, const il__aggregates *all, const il__ag
             return rc;
         }
         model.y += cell_log(w->replicates, n, w->scratch);
+        n = il__replicates_pool(w->replicates, n);
         if (i == 0) {
             out->replication = il__replication(run, cell);
             for (n_common = 0; n_common < n; n_common++) {
@@ -204,16 +205,19 @@ int il__law_data_build(const il__run *run, const il__aggregates *all, size_t fro
         for (size_t i = item->first; i < item->first + item->n; i++) {
             size_t n = il_rows_cell(run->rows, all->cells[i])->n_measured;
             most = n > most ? n : most;
-            total += n;
+            total += n < IL__MOST_REPLICATES ? n : IL__MOST_REPLICATES;
         }
     }
-    work w = {malloc(most * sizeof *w.replicates), malloc(most * sizeof *w.common),
-              malloc(most * sizeof *w.scratch)};
+    il_scratch memory[2] = {{.data = NULL}, {.data = NULL}};
+    il__replicate common[IL__MOST_REPLICATES];
+    int rc = il_scratch_take(&memory[0], run->out_dir, most, sizeof(il__replicate), err);
+    rc = rc ? rc : il_scratch_take(&memory[1], run->out_dir, most, sizeof(double), err);
+    work w = {memory[0].data, common, memory[1].data};
     out->models = malloc(count * sizeof *out->models);
     out->values = malloc(total * sizeof *out->values);
-    int rc = w.replicates && w.common && w.scratch && out->models && out->values
-                 ? IL_OK
-                 : il_fail(err, IL_E_NOMEM, "no memory for the points of a law");
+    if (rc == IL_OK && (!out->models || !out->values)) {
+        rc = il_fail(err, IL_E_NOMEM, "no memory for the points of a law");
+    }
     for (size_t k = from; k < from + count && rc == IL_OK; k++) {
         const il__aggregate *item = &all->items[k];
         il_text_id missing = lacking(run, all, from, count, item);
@@ -223,9 +227,8 @@ int il__law_data_build(const il__run *run, const il__aggregates *all, size_t fro
             rc = add_model(run, all, item, &w, out, err);
         }
     }
-    free(w.replicates);
-    free(w.common);
-    free(w.scratch);
+    il_scratch_free(&memory[0]);
+    il_scratch_free(&memory[1]);
     if (rc != IL_OK) {
         il__law_data_free(out);
     }

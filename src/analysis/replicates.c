@@ -88,6 +88,31 @@ int il__replicates_by(const il__run *run, const il_cell *cell, il_quantity quant
     return IL_OK;
 }
 
+static int by_median(const void *pa, const void *pb)
+{
+    const il__replicate *a = pa;
+    const il__replicate *b = pb;
+    return (a->median > b->median) - (a->median < b->median);
+}
+
+size_t il__replicates_pool(il__replicate *r, size_t n)
+{
+    if (n <= IL__MOST_REPLICATES) {
+        return n;
+    }
+    for (size_t k = 0; k < IL__MOST_REPLICATES; k++) {
+        size_t first = k * n / IL__MOST_REPLICATES;
+        size_t end = (k + 1) * n / IL__MOST_REPLICATES;
+        qsort(r + first, end - first, sizeof *r, by_median);
+        double median =
+            (r[first + (end - first - 1) / 2].median + r[first + (end - first) / 2].median) / 2;
+        /* k never exceeds first: what is overwritten has been read. Batches hold their own scatter.
+         */
+        r[k] = (il__replicate){(double)k, median, 0};
+    }
+    return IL__MOST_REPLICATES;
+}
+
 const char *il__replication(const il__run *run, const il_cell *cell)
 {
     if (!cell->has_block) {

@@ -24,4 +24,11 @@ int il__replicates_by(const il__run *run, const il_cell *cell, il_quantity quant
 /* What a replicate renewed: the column, "block" where blocks do not say, "call" without blocks. */
 const char *il__replication(const il__run *run, const il_cell *cell);
 
+/* More replicates than this are taken together in order, so many to a batch, each batch its median,
+ * for what resamples or sorts them again and again: its time and memory do not grow with the rows.
+ */
+enum { IL__MOST_REPLICATES = 256 };
+/* In place; ids become numbers of batches when any are formed. Returns how many are left. */
+size_t il__replicates_pool(il__replicate *replicates, size_t n);
+
 #endif

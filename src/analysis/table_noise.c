@@ -47,24 +47,65 @@ static double time_of(const il_aa *aa, int mode)
     }
 }
 
-/* Pairs arm a with arm b of the same block and pair. a and b hold n_aas each. */
-static int aa_ratio(const il_run_facts *facts, uint32_t cell, int mode, double *a, double *b,
+static int by_arm(const void *pa, const void *pb)
+{
+    const il_aa *a = *(const il_aa *const *)pa;
+    const il_aa *b = *(const il_aa *const *)pb;
+    int order = (a->cell > b->cell) - (a->cell < b->cell);
+    order = order ? order : (a->block > b->block) - (a->block < b->block);
+    order = order ? order : (a->pair > b->pair) - (a->pair < b->pair);
+    order = order ? order : a->arm_b - b->arm_b;
+    return order ? order : (a > b) - (a < b);
+}
+
+/* A/A calls by cell, block, pair and arm. */
+typedef struct arms {
+    const il_aa **items;
+    size_t n, at; /* at: the first that the next cell may have */
+    il_scratch memory;
+} arms;
+
+static int arms_gather(const il__run *run, arms *out, il_error *err)
+{
+    const il_run_facts *facts = run->facts;
+    int rc = il_scratch_take(&out->memory, run->out_dir, facts->n_aas, sizeof *out->items, err);
+    out->items = out->memory.data;
+    for (; rc == IL_OK && out->n < facts->n_aas; out->n++) {
+        out->items[out->n] = &facts->aas[out->n];
+    }
+    if (out->n > 1) {
+        qsort(out->items, out->n, sizeof(const il_aa *), by_arm);
+    }
+    return rc;
+}
+
+/* The arms of a cell; cells are asked for in ascending order. */
+static const il_aa **arms_of(arms *all, uint32_t cell, size_t *n)
+{
+    size_t first = all->at;
+    while (first < all->n && all->items[first]->cell < cell) {
+        first++;
+    }
+    for (all->at = first; all->at < all->n && all->items[all->at]->cell == cell;) {
+        all->at++;
+    }
+    *n = all->at - first;
+    return all->items + first;
+}
+
+/* Pairs arm a with arm b of the same block and pair, the last a and the first b of a repeated one.
+ * a and b hold n_arms each. */
+static int aa_ratio(const il_aa *const *items, size_t n_arms, int mode, double *a, double *b,
                     il_ratio *out, il_error *err)
 {
     size_t n = 0;
-    for (size_t i = 0; i < facts->n_aas; i++) {
-        const il_aa *one = &facts->aas[i];
-        if (one->cell != cell || one->arm_b) {
-            continue;
-        }
-        for (size_t k = 0; k < facts->n_aas; k++) {
-            const il_aa *other = &facts->aas[k];
-            if (other->cell == cell && other->arm_b && other->block == one->block &&
-                other->pair == one->pair && time_of(one, mode) > 0 && time_of(other, mode) > 0) {
-                a[n] = time_of(one, mode);
-                b[n++] = time_of(other, mode);
-                break;
-            }
+    for (size_t i = 0; i + 1 < n_arms; i++) {
+        const il_aa *one = items[i];
+        const il_aa *other = items[i + 1];
+        if (!one->arm_b && other->arm_b && other->block == one->block && other->pair == one->pair &&
+            time_of(one, mode) > 0 && time_of(other, mode) > 0) {
+            a[n] = time_of(one, mode);
+            b[n++] = time_of(other, mode);
         }
     }
     no_ratio(out);
@@ -93,14 +134,18 @@ static size_t first_call(const il_run_facts *facts, uint32_t cell, uint32_t bloc
 typedef struct closures {
     const il_closure **items;
     size_t *first; /* [n_cells + 1] */
+    il_scratch memory;
 } closures;
 
-static int closures_gather(const il_run_facts *facts, closures *out, il_error *err)
+static int closures_gather(const il__run *run, closures *out, il_error *err)
 {
-    out->items = malloc((facts->n_closures + 1) * sizeof *out->items);
+    const il_run_facts *facts = run->facts;
+    int rc =
+        il_scratch_take(&out->memory, run->out_dir, facts->n_closures, sizeof *out->items, err);
+    out->items = out->memory.data;
     out->first = calloc(facts->n_cells + 2, sizeof *out->first);
-    if (!out->items || !out->first) {
-        return il_fail(err, IL_E_NOMEM, "no memory for %zu closure calls", facts->n_closures);
+    if (rc != IL_OK || !out->first) {
+        return rc ? rc : il_fail(err, IL_E_NOMEM, "no memory for closure calls");
     }
     size_t *next = out->first + 1; /* one ahead, so that filling moves it into place */
     for (size_t i = 0; i < facts->n_closures; i++) {
@@ -166,10 +211,7 @@ static size_t flagged_rows(const il__run *run, const il_plan_cell *plan, const c
     size_t n = 0;
     for (size_t i = 0; i < il_rows_cell_count(run->rows); i++) {
         const il_cell *cell = il_rows_cell(run->rows, i);
-        if (il__is_mode(run, cell, mode) && cell->batch_size == plan->batch_size &&
-            strcmp(il__text(run, cell->backend), plan->backend) == 0 &&
-            strcmp(il__text(run, cell->model), plan->model) == 0 &&
-            strcmp(il__text(run, cell->scenario), plan->scenario) == 0) {
+        if (cell->plan_cell == plan - run->facts->cells && il__is_mode(run, cell, mode)) {
             n += cell->n_flagged;
         }
     }
@@ -206,29 +248,35 @@ int il__write_noise(const il__run *run, il_error *err)
 {
     const il_run_facts *facts = run->facts;
     size_t most = facts->n_aas + facts->n_closures + facts->n_calls + facts->n_sentinels + 1;
-    double *a = malloc(2 * most * sizeof *a);
-    if (!a) {
-        return il_fail(err, IL_E_NOMEM, "no memory for A/A times");
+    il_scratch memory;
+    int rc = il_scratch_take(&memory, run->out_dir, 2 * most, sizeof(double), err);
+    if (rc != IL_OK) {
+        return rc;
     }
+    double *a = memory.data;
     double *b = a + most;
     il_interval machine = {NAN, NAN, NAN};
     il_csv_writer out;
-    int rc = il__table_open(run, "noise_floor.csv", columns, IL__COUNT_OF(columns), &out, err);
+    rc = il__table_open(run, "noise_floor.csv", columns, IL__COUNT_OF(columns), &out, err);
     if (rc != IL_OK) {
-        free(a);
+        il_scratch_free(&memory);
         return rc;
     }
     closures gathered = {0};
-    rc = closures_gather(facts, &gathered, err);
+    arms pairs = {0};
+    rc = closures_gather(run, &gathered, err);
+    rc = rc ? rc : arms_gather(run, &pairs, err);
     rc = rc ? rc : drift(facts, a, b, &machine, err);
     for (size_t c = 0; c < facts->n_cells && rc == IL_OK; c++) {
         il_ratio closure;
         il_ratio none;
         no_ratio(&none);
         rc = closure_ratio(facts, &gathered, (uint32_t)c, a, b, &closure, err);
+        size_t n_arms;
+        const il_aa **arm = arms_of(&pairs, (uint32_t)c, &n_arms);
         for (int mode = 0; mode < N_MODES && rc == IL_OK; mode++) {
             il_ratio aa;
-            rc = aa_ratio(facts, (uint32_t)c, mode, a, b, &aa, err);
+            rc = aa_ratio(arm, n_arms, mode, a, b, &aa, err);
             if (rc == IL_OK && (aa.n > 0 || (mode == E2E_KV && closure.n > 0))) {
                 write_row(run, &facts->cells[c], mode, &aa, mode == E2E_KV ? &closure : &none,
                           &machine, &out);
@@ -237,8 +285,9 @@ int il__write_noise(const il__run *run, il_error *err)
     }
     rc = rc ? rc : il_csv_close(&out, err);
     il_csv_abandon(&out);
-    free(gathered.items);
+    il_scratch_free(&gathered.memory);
     free(gathered.first);
-    free(a);
+    il_scratch_free(&pairs.memory);
+    il_scratch_free(&memory);
     return rc;
 }

@@ -46,8 +46,9 @@ int il__write_steady(const il__run *run, il_error *err)
         most = n > most ? n : most;
     }
     il_csv_writer out = {.fd = -1};
-    il__steady_call *calls = malloc(most * sizeof *calls);
-    int rc = calls ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for %zu calls", most);
+    il_scratch memory;
+    int rc = il_scratch_take(&memory, run->out_dir, most, sizeof(il__steady_call), err);
+    il__steady_call *calls = memory.data;
     rc = rc ? rc : il__table_open(run, "steady.csv", columns, IL__COUNT_OF(columns), &out, err);
     for (size_t i = 0; i < n_cells && rc == IL_OK; i++) {
         const il_cell *cell = il_rows_cell(run->rows, i);
@@ -67,6 +68,6 @@ int il__write_steady(const il__run *run, il_error *err)
     }
     rc = rc ? rc : il_csv_close(&out, err);
     il_csv_abandon(&out);
-    free(calls);
+    il_scratch_free(&memory);
     return rc;
 }
