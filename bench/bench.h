@@ -8,6 +8,7 @@
 
 int bench_analyze(int argc, char **argv);
 int bench_coverage(int argc, char **argv);
+int bench_compare(int argc, char **argv);
 int bench_kernels(int argc, char **argv);
 int bench_laws(int argc, char **argv);
 int bench_sampling(int argc, char **argv);

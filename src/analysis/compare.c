@@ -3,13 +3,15 @@
 
 #include "analysis/compare_load.h"
 #include "analysis/compare_same.h"
+#include "analysis/vector.h"
+#include "stats/autocorr.h"
 #include "stats/multiple.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SITTINGS = 64 };
+enum { MOST_SITTINGS = 64, N_MODES = 4 };
 
 /* The runs that measured the noise between sittings. */
 typedef struct sittings {
@@ -18,13 +20,27 @@ typedef struct sittings {
     size_t n;
 } sittings;
 
+/* Series of one mode over all cells, to see how much a block tells of the next: one after the
+ * other, each with mean 0 and standard deviation 1. */
+typedef struct series {
+    il_vector values; /* double */
+    il_vector first;  /* size_t, one more than there are series */
+} series;
+
+/* The cells of a row. */
+typedef struct cells_of_row {
+    const il__compare_cell *a, *b;
+} cells_of_row;
+
 typedef struct compare {
     il__compare_side a, b;
     bool paired;
     double least_margin, sentinel; /* fractions */
     const sittings *sittings;      /* NULL: not measured */
     il_comparison *out;
+    series modes[N_MODES];
     il_log_ratio *ratios; /* of the rows */
+    cells_of_row *cells;  /* likewise */
     const char **limits;  /* what set the margin of a row, "" when it is not comparable */
 } compare;
 
@@ -66,21 +82,74 @@ static size_t keep_pairs(il__replicate *a, size_t n_a, il__replicate *b, size_t 
     return n;
 }
 
-static int ratio_of(const compare *c, il__replicate *a, size_t n_a, il__replicate *b, size_t n_b,
-                    il_log_ratio *out, il_error *err)
+static int mode_rank(const char *mode)
+{
+    static const char *const names[] = {"prefill", "kv_decode", "e2e_kv"};
+    int i = 0;
+    while (i < 3 && strcmp(mode, names[i]) != 0) {
+        i++;
+    }
+    return i;
+}
+
+/* Appends the logs of v, made comparable; v changes. One without spread tells nothing. */
+static int add_series(compare *c, int mode, double *v, size_t n, il_error *err)
+{
+    series *s = &c->modes[mode];
+    for (size_t i = 0; i < n; i++) {
+        v[i] = log(v[i]);
+    }
+    double mean = il_mean(v, n), sd = il_sd(v, n);
+    if (!(sd > 0)) {
+        return IL_OK;
+    }
+    const char *dir = c->a.run->scratch;
+    size_t at = s->values.count, k = s->first.count ? s->first.count : 1;
+    int rc = il_vector_resize(&s->values, dir, at + n, err);
+    rc = rc ? rc : il_vector_resize(&s->first, dir, k + 1, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    double *values = s->values.data;
+    size_t *first = s->first.data;
+    for (size_t i = 0; i < n; i++) {
+        values[at + i] = (v[i] - mean) / sd;
+    }
+    first[k] = at + n;
+    return IL_OK;
+}
+
+/* x and y are in order of their blocks, which is that of time. */
+static int ratio_of_values(compare *c, int mode, double *x, size_t n_x, double *y, size_t n_y,
+                           il_log_ratio *out, il_error *err)
+{
+    int rc = c->paired ? il_log_ratio_paired(x, y, n_x, out, err)
+                       : il_log_ratio_welch(x, n_x, y, n_y, out, err);
+    if (rc != IL_OK) {
+        return rc == IL_E_TOO_FEW ? IL_OK : rc;
+    }
+    if (c->paired) {
+        for (size_t i = 0; i < n_x; i++) {
+            y[i] /= x[i];
+        }
+        return add_series(c, mode, y, n_y, err);
+    }
+    rc = add_series(c, mode, x, n_x, err);
+    return rc ? rc : add_series(c, mode, y, n_y, err);
+}
+
+static int ratio_of(compare *c, int mode, il__replicate *a, size_t n_a, il__replicate *b,
+                    size_t n_b, il_log_ratio *out, il_error *err)
 {
     if (c->paired) {
         n_a = n_b = keep_pairs(a, n_a, b, n_b);
     }
     double *x = medians_of(a, n_a), *y = medians_of(b, n_b);
-    int rc = x && y ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for replicates");
-    if (rc == IL_OK) {
-        rc = c->paired ? il_log_ratio_paired(x, y, n_a, out, err)
-                       : il_log_ratio_welch(x, n_a, y, n_b, out, err);
-    }
+    int rc = x && y ? ratio_of_values(c, mode, x, n_a, y, n_b, out, err)
+                    : il_fail(err, IL_E_NOMEM, "no memory for replicates");
     free(x);
     free(y);
-    return rc == IL_E_TOO_FEW ? IL_OK : rc;
+    return rc;
 }
 
 /* --- noise between sittings ------------------------------------------------------------------- */
@@ -228,23 +297,56 @@ static int add_row(compare *c, size_t at_a, size_t n_cells_a, size_t at_b, size_
     size_t n_x = 0, n_y = 0;
     int rc = il__compare_replicates(&c->a, a, n_cells_a, &x, &n_x, err);
     rc = rc ? rc : il__compare_replicates(&c->b, b, n_cells_b, &y, &n_y, err);
-    rc = rc ? rc : ratio_of(c, x, n_x, y, n_y, ratio, err);
+    rc = rc ? rc : ratio_of(c, mode_rank(a->mode), x, n_x, y, n_y, ratio, err);
     free(x);
     free(y);
     row->n_a = c->paired && rc == IL_OK ? ratio->n_a : n_x;
     row->n_b = c->paired && rc == IL_OK ? ratio->n_b : n_y;
     row->because = unlike(c, a, b);
-    if (rc != IL_OK || row->because) {
+    if (row->because) {
         *ratio = (il_log_ratio){NAN, NAN, NAN, 0, 0};
-        return rc;
     }
+    c->cells[at] = (cells_of_row){a, b};
+    return rc;
+}
+
+/* How much a block tells of the next in each mode, NaN when too little is there; said when it
+ * matters. */
+static void correlations(compare *c, double out[N_MODES])
+{
+    static const char *const names[N_MODES] = {"prefill", "kv_decode", "e2e_kv", "other modes"};
+    for (int m = 0; m < N_MODES; m++) {
+        const series *s = &c->modes[m];
+        out[m] = s->first.count > 1
+                     ? il_pooled_lag1(s->values.data, s->first.data, s->first.count - 1, NULL)
+                     : NAN;
+        if (out[m] > 0.2) {
+            il__compare_note(c->out,
+                             "%s: each block resembles the one before (correlation %.2f), the "
+                             "intervals are wider for it",
+                             names[m], out[m]);
+        }
+    }
+}
+
+/* The second look at a row, when all of them tell how the blocks hang together. */
+static int finish_row(compare *c, size_t at, const double rho[N_MODES], il_error *err)
+{
+    il_compare_row *row = &c->out->rows[at];
+    if (row->because) {
+        return IL_OK;
+    }
+    int rc = IL_OK;
+    il_log_ratio_correlate(&c->ratios[at], rho[mode_rank(row->mode)]);
     if (c->sittings) {
         double sd;
         size_t n;
-        rc = between_sittings(c->sittings, a, &sd, &n, err);
-        il_log_ratio_widen(ratio, sd, (double)n - 1);
+        rc = between_sittings(c->sittings, c->cells[at].a, &sd, &n, err);
+        il_log_ratio_widen(&c->ratios[at], sd, (double)n - 1);
     }
-    return rc ? rc : margin_of(c, a, b, ratio, &row->margin, &c->limits[at], err);
+    return rc ? rc
+              : margin_of(c, c->cells[at].a, c->cells[at].b, &c->ratios[at], &row->margin,
+                          &c->limits[at], err);
 }
 
 static int join(compare *c, il_error *err)
@@ -302,11 +404,6 @@ static int judge(compare *c, il_error *err)
     return rc;
 }
 
-static int mode_rank(const char *mode)
-{
-    return strcmp(mode, "prefill") == 0 ? 0 : strcmp(mode, "kv_decode") == 0 ? 1 : 2;
-}
-
 static int by_display(const void *pa, const void *pb)
 {
     const il_compare_row *a = pa, *b = pb;
@@ -326,10 +423,26 @@ static int compare_all(compare *c, il_error *err)
     c->out->rows = il_arena_array(&c->out->arena, most, sizeof *c->out->rows);
     c->ratios = il_arena_array(&c->out->arena, most, sizeof *c->ratios);
     c->limits = il_arena_array(&c->out->arena, most, sizeof *c->limits);
-    if (!c->out->rows || !c->ratios || !c->limits) {
+    c->cells = il_arena_array(&c->out->arena, most, sizeof *c->cells);
+    for (int m = 0; m < N_MODES; m++) {
+        il_vector_init(&c->modes[m].values, sizeof(double));
+        il_vector_init(&c->modes[m].first, sizeof(size_t));
+    }
+    if (!c->out->rows || !c->ratios || !c->limits || !c->cells) {
         return il_fail(err, IL_E_NOMEM, "no memory for %zu cells", most);
     }
+    double rho[N_MODES];
     int rc = join(c, err);
+    if (rc == IL_OK) {
+        correlations(c, rho);
+    }
+    for (size_t i = 0; i < c->out->n_rows && rc == IL_OK; i++) {
+        rc = finish_row(c, i, rho, err);
+    }
+    for (int m = 0; m < N_MODES; m++) {
+        il_vector_free(&c->modes[m].values);
+        il_vector_free(&c->modes[m].first);
+    }
     rc = rc ? rc : judge(c, err);
     if (rc == IL_OK && c->out->n_rows > 1) {
         qsort(c->out->rows, c->out->n_rows, sizeof *c->out->rows, by_display);

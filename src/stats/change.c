@@ -80,6 +80,19 @@ int il_log_ratio_paired(const double *a, const double *b, size_t n, il_log_ratio
     return IL_OK;
 }
 
+void il_log_ratio_correlate(il_log_ratio *ratio, double rho)
+{
+    double n = (double)(ratio->n_a < ratio->n_b ? ratio->n_a : ratio->n_b);
+    if (!(rho > 0) || n < 2 || isnan(ratio->se)) {
+        return;
+    }
+    rho = fmin(rho, IL_CHANGE_RHO_MOST);
+    double inflated =
+        (1 + rho) / (1 - rho) - 2 * rho * (1 - pow(rho, n)) / (n * (1 - rho) * (1 - rho));
+    ratio->se *= sqrt(inflated / (1 - (inflated - 1) / (n - 1)));
+    ratio->dof = fmax(1, ratio->dof * (1 - rho * rho) / (1 + rho * rho));
+}
+
 void il_log_ratio_widen(il_log_ratio *ratio, double between_sd, double dof)
 {
     double se = sqrt(2) * between_sd;

@@ -31,6 +31,13 @@ int il_log_ratio_welch(const double *a, size_t n_a, const double *b, size_t n_b,
 /* a[i] and b[i] belong together: as above for the mean of ln(b/a). */
 int il_log_ratio_paired(const double *a, const double *b, size_t n, il_log_ratio *out,
                         il_error *err);
+/* For values that follow one another and depend on each other: rho is their correlation at lag 1,
+ * as of an AR(1). The standard error grows by the variance of a mean of n such values over what
+ * s²/n says of it, A/(1 − (A − 1)/(n − 1)) with A = (1 + ρ)/(1 − ρ) − 2ρ(1 − ρⁿ)/(n(1 − ρ)²)
+ * (Bayley & Hammersley 1946), the degrees of freedom shrink by (1 − ρ²)/(1 + ρ²). rho ≤ 0 and NaN
+ * change nothing; above IL_CHANGE_RHO_MOST it counts as that. */
+#define IL_CHANGE_RHO_MOST 0.8
+void il_log_ratio_correlate(il_log_ratio *ratio, double rho);
 /* Adds noise between sittings: sd of the mean ln time of one sitting, estimated with dof. The
  * standard error becomes √2·sd with that dof where that is larger than what it was. */
 void il_log_ratio_widen(il_log_ratio *ratio, double between_sd, double dof);
