@@ -126,6 +126,28 @@ static void put_table(il_buf *to, const il_facts *f, bool bold)
     }
 }
 
+/* The smallest effect that gets a verdict, by the worst of the A/A cells. */
+static void put_noise(il_buf *to, const il_facts *f)
+{
+    const il_artifact *t = &f->noise;
+    size_t worst = SIZE_MAX;
+    double mde = -1;
+    for (size_t i = 0; i < t->n_rows; i++) {
+        double one = il_artifact_number(t, i, "mde_percent");
+        if (one > mde) {
+            mde = one;
+            worst = i;
+        }
+    }
+    if (worst != SIZE_MAX) {
+        (void)il_buf_printf(to,
+                            "noise:  differences below %.*f %% get no verdict (A/A arms; the worst "
+                            "is %s of %s)\n",
+                            mde < 9.95 ? 1 : 0, mde, il_artifact_text(t, worst, "mode"),
+                            il_artifact_text(t, worst, "backend"));
+    }
+}
+
 /* Sentence, verdict and the file that holds the evidence; the report names its row. */
 static void put_findings(il_buf *to, const il_finding *items, size_t n, size_t most,
                          const char *none)
@@ -185,6 +207,7 @@ int il_summary_print(il_facts *facts, FILE *to, il_error *err)
     }
     bool bold = isatty(fileno(to)) == 1 && !getenv("NO_COLOR");
     put_table(&text, facts, bold);
+    put_noise(&text, facts);
     put_heading(&text, "Findings", bold);
     put_findings(&text, found.items, found.n_items, MOST_FINDINGS,
                  "none: no law was judged and no difference exceeds the noise floor");
