@@ -210,20 +210,33 @@ def tables(rows, out):
     others(summary, out)
 
 
+def fit3(rows):
+    """Least squares of three coefficients to ones: relative errors."""
+    a = [[sum(r[i] * r[j] for r in rows) for j in range(3)] + [sum(r[i] for r in rows)]
+         for i in range(3)]
+    for i in range(3):
+        for j in range(3):
+            if j != i:
+                k = a[j][i] / a[i][i]
+                a[j] = [p - k * q for p, q in zip(a[j], a[i])]
+    return [a[i][3] / a[i][i] for i in range(3)]
+
+
 def physics(backend, models, params, ms, laws, points):
-    """An invented law of physics form: its terms are made up, its residuals are what they give."""
+    """A law of physics form with invented intervals and errors."""
     layers = {m: l for m, _, _, _, l, _ in MODELS}
-    step, layer, factor = 0.31, 1.08, 0.92
-    for term, e, half in (("t_step_ms", step, 0.12), ("t_layer_ms", layer, 0.21),
-                          ("floor_factor", factor, 0.3)):
+    floors = [p * 1e6 * BYTES[backend] / (GBPS * 1e9) * 1e3 for p in params]
+    step, layer, factor = fit3([[1 / v, layers[m] / v, f / v]
+                                for m, f, v in zip(models, floors, ms)])
+    for term, e, half in (("t_step_ms", step, 0.3 * abs(step)), ("t_layer_ms", layer, 0.2 * layer),
+                          ("floor_factor", factor, 0.3 * factor)):
         laws.append(dict(backend=backend, batch_size=1, mode="kv_decode", x="n_layer*floor",
                          form="physics", n_models=7, n_blocks=BLOCKS, replication="process",
                          term=term, estimate=e, ci_low=e - half, ci_high=e + half,
                          ci_method="nested_bootstrap", loo_mape=0.187, loo_p95=0.402,
                          delta_aicc=0.0, selected="True", verdict="supported",
                          because="no model is decisive"))
-    for model, p, v in zip(models, params, ms):
-        floor = p * 1e6 * BYTES[backend] / (GBPS * 1e9) * 1e3
+    for model, floor, v in zip(models, floors, ms):
         fit = step + layer * layers[model] + factor * floor
         points.append(dict(backend=backend, batch_size=1, mode="kv_decode", x="n_layer*floor",
                            form="physics", model=model, x_value=None, observed_ms=v,

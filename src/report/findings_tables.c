@@ -46,9 +46,13 @@ static const char *key_text(il__making *m, const il_artifact *t, size_t row,
                             const char *const *columns, size_t n)
 {
     const char *key = il__say(m, "analysis/%s:", t->file);
+    const char *comma = "";
     for (size_t i = 0; key && i < n; i++) {
-        key = il__say(m, "%s%s %s=%s", key, i ? "," : "", columns[i],
-                      il__name(m, il_artifact_text(t, row, columns[i])));
+        const char *value = il_artifact_text(t, row, columns[i]);
+        if (value[0]) { /* an empty key narrows nothing */
+            key = il__say(m, "%s%s %s=%s", key, comma, columns[i], il__name(m, value));
+            comma = ",";
+        }
     }
     il__cite(m, t, row);
     return key;
