@@ -29,11 +29,16 @@ static size_t first_undecided(const il_artifact *t, size_t *n)
     return first;
 }
 
-/* A sentence of a table, without its full stop. */
+/* A sentence of a table, without its full stop; of a reason the first clause: what follows
+ * qualifies it and stands in the section. */
 static const char *words_of(il__making *m, const il_artifact *t, size_t row, const char *column)
 {
     char clean[1024];
+    char *rest;
     il_words_sentence(clean, sizeof clean, il_artifact_text(t, row, column), 200);
+    if (strcmp(column, "because") == 0 && (rest = strstr(clean, "; ")) != NULL) {
+        *rest = '\0';
+    }
     size_t n = strlen(clean);
     while (n > 0 && (clean[n - 1] == '.' || clean[n - 1] == ' ')) {
         clean[--n] = '\0';
