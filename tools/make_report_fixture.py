@@ -193,12 +193,11 @@ def tables(rows, out):
                     judge(backend, mode, models, x, y, f, laws, loo, "params_total", points, curves)
                     per = BYTES.get(backend, 0.6) * 1e6  # bytes of a parameter
                     b = [math.log10(p * per) for _, p, _ in pts]
-                    step = [v - math.log10(GEN) if mode == "kv_decode" else v for v in y]
-                    judge(backend, mode, models, b, step, ols(b, step), laws, loo, "bytes_read",
+                    judge(backend, mode, models, b, y, ols(b, y), laws, loo, "bytes_read",
                           points, curves)
                     if backend == "hf_cpu_fp32" and mode == "kv_decode":
                         physics(backend, models, [p for _, p, _ in pts],
-                                [10 ** v for v in step], laws, points)
+                                [10 ** v for v in y], laws, points)
     write_csv(out + "/scaling_fits.csv", list(fits[0]), fits)
     write_csv(out + "/laws.csv", "backend batch_size mode x form n_models n_blocks replication term "
               "estimate ci_low ci_high ci_method loo_mape loo_p95 delta_aicc selected verdict "
@@ -225,7 +224,7 @@ def fit3(rows):
 def physics(backend, models, params, ms, laws, points):
     """A law of physics form with invented intervals and errors."""
     layers = {m: l for m, _, _, _, l, _ in MODELS}
-    floors = [p * 1e6 * BYTES[backend] / (GBPS * 1e9) * 1e3 for p in params]
+    floors = [GEN * p * 1e6 * BYTES[backend] / (GBPS * 1e9) * 1e3 for p in params]
     step, layer, factor = fit3([[1 / v, layers[m] / v, f / v]
                                 for m, f, v in zip(models, floors, ms)])
     for term, e, half in (("t_step_ms", step, 0.3 * abs(step)), ("t_layer_ms", layer, 0.2 * layer),
@@ -286,7 +285,7 @@ def judge(backend, mode, models, x, y, f, laws, loo, x_name, points, curves):
     verdict = "not_identifiable" if because else "supported"
     for i, model in enumerate(models):
         fit, v = 10 ** (f["a"] + f["b"] * x[i]), 10 ** y[i]
-        floor = 10 ** x[i] / (GBPS * 1e9) * 1e3 if x_name == "bytes_read" else math.nan
+        floor = GEN * 10 ** x[i] / (GBPS * 1e9) * 1e3 if x_name == "bytes_read" else math.nan
         points.append(dict(backend=backend, batch_size=1, mode=mode, x=x_name, form="power",
                            model=model, x_value=10 ** x[i], observed_ms=v, ci_low_ms=v * 0.99,
                            ci_high_ms=v * 1.01, fitted_ms=fit, residual_percent=100 * (v / fit - 1),
