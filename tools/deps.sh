@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Installs the Debian or Ubuntu packages inferlaw needs: tools/deps.sh build | study | test
+# Optional for tests, never installed by this: chromium (with python3), in which one test opens
+# report.html; without it that test says so and is skipped.
 # Packages that are there already cost nothing; root is asked for only when one is missing.
 set -eu
 

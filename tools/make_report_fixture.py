@@ -193,16 +193,15 @@ def tables(rows, out):
                     judge(backend, mode, models, x, y, f, laws, loo, "params_total", points, curves)
                     per = BYTES.get(backend, 0.6) * 1e6  # bytes of a parameter
                     b = [math.log10(p * per) for _, p, _ in pts]
-                    step = [v - math.log10(GEN) if mode == "kv_decode" else v for v in y]
-                    judge(backend, mode, models, b, step, ols(b, step), laws, loo, "bytes_read",
+                    judge(backend, mode, models, b, y, ols(b, y), laws, loo, "bytes_read",
                           points, curves)
                     if backend == "hf_cpu_fp32" and mode == "kv_decode":
                         physics(backend, models, [p for _, p, _ in pts],
-                                [10 ** v for v in step], laws, points)
+                                [10 ** v for v in y], laws, points)
     write_csv(out + "/scaling_fits.csv", list(fits[0]), fits)
     write_csv(out + "/laws.csv", "backend batch_size mode x form n_models n_blocks replication term "
               "estimate ci_low ci_high ci_method loo_mape loo_p95 delta_aicc selected verdict "
-              "because".split(), laws)
+              "because form_loo_mape form_loo_p95".split(), laws)
     write_csv(out + "/law_points.csv", list(points[0]), points)
     write_csv(out + "/law_curves.csv", list(curves[0]), curves)
     write_csv(out + "/leave_one_out.csv", "backend batch_size mode x form term left_out estimate "
@@ -210,20 +209,34 @@ def tables(rows, out):
     others(summary, out)
 
 
+def fit3(rows):
+    """Least squares of three coefficients to ones: relative errors."""
+    a = [[sum(r[i] * r[j] for r in rows) for j in range(3)] + [sum(r[i] for r in rows)]
+         for i in range(3)]
+    for i in range(3):
+        for j in range(3):
+            if j != i:
+                k = a[j][i] / a[i][i]
+                a[j] = [p - k * q for p, q in zip(a[j], a[i])]
+    return [a[i][3] / a[i][i] for i in range(3)]
+
+
 def physics(backend, models, params, ms, laws, points):
-    """An invented law of physics form: its terms are made up, its residuals are what they give."""
+    """A law of physics form with invented intervals and errors."""
     layers = {m: l for m, _, _, _, l, _ in MODELS}
-    step, layer, factor = 0.31, 1.08, 0.92
-    for term, e, half in (("t_step_ms", step, 0.12), ("t_layer_ms", layer, 0.21),
-                          ("floor_factor", factor, 0.3)):
+    floors = [GEN * p * 1e6 * BYTES[backend] / (GBPS * 1e9) * 1e3 for p in params]
+    step, layer, factor = fit3([[1 / v, layers[m] / v, f / v]
+                                for m, f, v in zip(models, floors, ms)])
+    for term, e, half in (("t_step_ms", step, 0.3 * abs(step)), ("t_layer_ms", layer, 0.2 * layer),
+                          ("floor_factor", factor, 0.3 * factor)):
         laws.append(dict(backend=backend, batch_size=1, mode="kv_decode", x="n_layer*floor",
                          form="physics", n_models=7, n_blocks=BLOCKS, replication="process",
                          term=term, estimate=e, ci_low=e - half, ci_high=e + half,
                          ci_method="nested_bootstrap", loo_mape=0.187, loo_p95=0.402,
+                         form_loo_mape=0.171, form_loo_p95=0.396,
                          delta_aicc=0.0, selected="True", verdict="supported",
                          because="no model is decisive"))
-    for model, p, v in zip(models, params, ms):
-        floor = p * 1e6 * BYTES[backend] / (GBPS * 1e9) * 1e3
+    for model, floor, v in zip(models, floors, ms):
         fit = step + layer * layers[model] + factor * floor
         points.append(dict(backend=backend, batch_size=1, mode="kv_decode", x="n_layer*floor",
                            form="physics", model=model, x_value=None, observed_ms=v,
@@ -272,7 +285,7 @@ def judge(backend, mode, models, x, y, f, laws, loo, x_name, points, curves):
     verdict = "not_identifiable" if because else "supported"
     for i, model in enumerate(models):
         fit, v = 10 ** (f["a"] + f["b"] * x[i]), 10 ** y[i]
-        floor = 10 ** x[i] / (GBPS * 1e9) * 1e3 if x_name == "bytes_read" else math.nan
+        floor = GEN * 10 ** x[i] / (GBPS * 1e9) * 1e3 if x_name == "bytes_read" else math.nan
         points.append(dict(backend=backend, batch_size=1, mode=mode, x=x_name, form="power",
                            model=model, x_value=10 ** x[i], observed_ms=v, ci_low_ms=v * 0.99,
                            ci_high_ms=v * 1.01, fitted_ms=fit, residual_percent=100 * (v / fit - 1),
@@ -286,6 +299,8 @@ def judge(backend, mode, models, x, y, f, laws, loo, x_name, points, curves):
                          estimate=e, ci_low=lo, ci_high=hi, ci_method="t",
                          loo_mape=sum(errors) / len(errors) if errors else math.nan,
                          loo_p95=max(errors) if errors else math.nan,
+                         form_loo_mape=sum(errors) / len(errors) if errors else math.nan,
+                         form_loo_p95=max(errors) if errors else math.nan,
                          delta_aicc=4.2 if errors else None,
                          selected=str(backend == "made_up_bf16" and x_name == "bytes_read"),
                          verdict=verdict, because=because or

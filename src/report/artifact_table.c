@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static il__cell_kind kind_of(il__show how)
 {
@@ -58,8 +59,8 @@ static void put_cell(il__doc *doc, const il_facts *facts, const il_artifact *t, 
     case IL__SHOW_X:
         il__doc_cell(doc, il_findings_x_words(text));
         return;
-    case IL__SHOW_NUMBER:
-        il__doc_cell_number(doc, value, NULL);
+    case IL__SHOW_NUMBER: /* a whole number stays one */
+        il__doc_cell_number(doc, value, text[strspn(text, "-0123456789")] ? NULL : "%.0f");
         return;
     case IL__SHOW_INTERVAL:
     case IL__SHOW_SHARE_INTERVAL:

@@ -32,7 +32,8 @@ const char *il_findings_x_words(const char *x)
 
 bool il_findings_quotable(const char *ci_method)
 {
-    static const char *const methods[] = {"t", "exact", "order_statistic", "nested_bootstrap"};
+    static const char *const methods[] = {
+        "t", "exact", "order_statistic", "nested_bootstrap", "profile", "fieller"};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strcmp(methods[i], ci_method) == 0) {
             return true;

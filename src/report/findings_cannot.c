@@ -42,6 +42,7 @@ static int laws_cannot(il__making *m)
     if (n_weak == 0) {
         return IL_OK;
     }
+    il__cite(m, t, first);
     return il__finding_add(
         m, true, "not_identifiable",
         il__say(
@@ -76,6 +77,7 @@ static int tails_cannot(il__making *m)
     }
     char percent[32];
     il_words_plain(percent, sizeof percent, least * 100.0);
+    il__cite(m, t, row);
     return il__finding_add(
         m, true, "not_measured",
         il__say(m,
@@ -210,6 +212,7 @@ static int noise_cannot(il__making *m)
             100.0 * fabs(aa - 1.0) > il_artifact_number(t, i, "mde_percent")) {
             char ratio[96];
             il_words_interval(ratio, sizeof ratio, aa, low, high);
+            il__cite(m, t, i);
             int rc = il__finding_add(
                 m, true, "contradicted",
                 il__say(m,
@@ -239,6 +242,7 @@ int il__cannot_tell(il__making *m)
 {
     int rc = laws_cannot(m);
     rc = rc == IL_OK ? noise_cannot(m) : rc;
+    rc = rc == IL_OK ? il__undecided(m) : rc;
     rc = rc == IL_OK ? tails_cannot(m) : rc;
     rc = rc == IL_OK ? losses_cannot(m) : rc;
     rc = rc == IL_OK ? range_cannot(m) : rc;

@@ -47,5 +47,7 @@ int il__limit_findings(il__making *m);
 
 /* What this run cannot tell. */
 int il__cannot_tell(il__making *m);
+/* The part of it that the tables of verdicts left open. */
+int il__undecided(il__making *m);
 
 #endif

@@ -211,7 +211,11 @@ static const char *fixed_text(il__making *m, size_t row)
     il_words_interval(text, sizeof text, il_artifact_number(t, row, "estimate"),
                       quotable ? il_artifact_number(t, row, "ci_low") : NAN,
                       quotable ? il_artifact_number(t, row, "ci_high") : NAN);
-    return il__say(m, "; %s ms of it do not depend on size", text);
+    bool decode = strcmp(il_artifact_text(t, row, "mode"), "kv_decode") == 0;
+    return il__say(m, "; %s ms of %s do not depend on size", text,
+                   strcmp(term, "t_step_ms") == 0 ? "each step"
+                   : decode                       ? "the whole decode"
+                                                  : "it");
 }
 
 static int selected_finding(il__making *m, size_t row)

@@ -46,9 +46,13 @@ static const char *key_text(il__making *m, const il_artifact *t, size_t row,
                             const char *const *columns, size_t n)
 {
     const char *key = il__say(m, "analysis/%s:", t->file);
+    const char *comma = "";
     for (size_t i = 0; key && i < n; i++) {
-        key = il__say(m, "%s%s %s=%s", key, i ? "," : "", columns[i],
-                      il__name(m, il_artifact_text(t, row, columns[i])));
+        const char *value = il_artifact_text(t, row, columns[i]);
+        if (value[0]) { /* an empty key narrows nothing */
+            key = il__say(m, "%s%s %s=%s", key, comma, columns[i], il__name(m, value));
+            comma = ",";
+        }
     }
     il__cite(m, t, row);
     return key;
@@ -107,27 +111,46 @@ int il__shape_findings(il__making *m, const char *backend)
 
 /* ---- regimes ---- */
 
+static size_t regime_row(const il_artifact *t, const char *backend, const char *mode)
+{
+    static const char *const order[] = {"bytes_read", "params_total", "flops"};
+    for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
+        for (size_t i = 0; i < t->n_rows; i++) {
+            if (is(t, i, "backend", backend) && is(t, i, "mode", mode) && is(t, i, "x", order[k]) &&
+                supported(t, i)) {
+                return i;
+            }
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* One judgement a mode, against what decode reads first: the x's go together. */
 int il__regime_findings(il__making *m, const char *backend)
 {
-    static const char *const keys[] = {"backend", "mode", "x"};
+    static const char *const keys[] = {"backend", "mode", "x", "batch_size"};
+    static const char *const modes[] = {"kv_decode", "prefill"};
     const il_artifact *t = &m->facts->regimes;
-    for (size_t i = 0; i < t->n_rows; i++) {
-        double at = il_artifact_number(t, i, "break_at");
-        if (!is(t, i, "backend", backend) || !supported(t, i) || !isfinite(at) ||
-            is(t, i, "mode", "e2e_kv")) {
+    for (size_t k = 0; k < 2; k++) {
+        size_t i = regime_row(t, backend, modes[k]);
+        if (i == SIZE_MAX) {
             continue;
         }
+        const char *name = il__name(m, backend), *what = il__mode_words(modes[k]);
+        const char *x = il__name(m, il_findings_x_words(il_artifact_text(t, i, "x")));
         const char *below = plain_text(m, t, i, "slope_below");
         const char *above = plain_text(m, t, i, "slope_above");
-        int rc = il__finding_add(
-            m, false, "supported",
-            il__say(m,
-                    "On %s the time of %s changes its regime where %s reach %s: the exponent is %s "
-                    "below and %s above.",
-                    il__name(m, backend), il__mode_words(il_artifact_text(t, i, "mode")),
-                    il__name(m, il_findings_x_words(il_artifact_text(t, i, "x"))),
-                    interval_text(m, t, i, "break_at"), below, above),
-            key_text(m, t, i, keys, 3));
+        const char *sentence =
+            isfinite(il_artifact_number(t, i, "break_at"))
+                ? il__say(m,
+                          "On %s the time of %s changes its regime where %s reach %s: the exponent "
+                          "is %s below and %s above.",
+                          name, what, x, interval_text(m, t, i, "break_at"), below, above)
+                : il__say(m,
+                          "On %s the time of %s keeps one regime over the %s that were run: no "
+                          "break that would change its exponent is left possible.",
+                          name, what, x);
+        int rc = il__finding_add(m, false, "supported", sentence, key_text(m, t, i, keys, 4));
         if (rc != IL_OK) {
             return rc;
         }
@@ -228,14 +251,16 @@ int il__limit_findings(il__making *m)
         const char *family = il_artifact_text(t, i, "family");
         int rc = il__finding_add(
             m, false, "supported",
-            il__say(m,
-                    "On %s%s%s the first limit to give way as models grow is %s: it reaches %s at "
-                    "%s million parameters.",
-                    il__name(m, il_artifact_text(t, i, "backend")),
-                    strcmp(family, "all") == 0 ? "" : ", family ",
-                    strcmp(family, "all") == 0 ? "" : il__name(m, family),
-                    limit_words(il_artifact_text(t, i, "limit")), plain_text(m, t, i, "threshold"),
-                    interval_text(m, t, i, "size_at_limit")),
+            il__say(
+                m,
+                "On %s%s%s the first limit to give way as models grow is %s: it reaches %s %s at "
+                "%s million parameters.",
+                il__name(m, il_artifact_text(t, i, "backend")),
+                strcmp(family, "all") == 0 ? "" : ", family ",
+                strcmp(family, "all") == 0 ? "" : il__name(m, family),
+                limit_words(il_artifact_text(t, i, "limit")), plain_text(m, t, i, "threshold"),
+                is(t, i, "limit", "memory") ? "bytes" : "ms",
+                interval_text(m, t, i, "size_at_limit")),
             key_text(m, t, i, keys, 3));
         if (rc != IL_OK) {
             return rc;

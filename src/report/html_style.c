@@ -11,12 +11,12 @@ static const char light[] =
     "color-scheme:light;--page:#fff;--ink:#1d2025;--muted:#5a6069;--line:#e6e7e4;--soft:#f6f6f4;"
     "--accent:#0b5fa5;--good:#176639;--good-bg:#e4f3e9;--bad:#a32118;--bad-bg:#fbe8e5;"
     "--weak:#805200;--weak-bg:#fbf0d9;--odd:#663a96;--odd-bg:#f0e8f8;--none:#5a6069;"
-    "--none-bg:#eeeeec;--target:#fff6d6;";
+    "--none-bg:#eeeeec;--target:#fff6d6;--shade:#d9dad7;";
 static const char dark[] =
     "color-scheme:dark;--page:#14161a;--ink:#e7e8e6;--muted:#a2a8b0;--line:#2b2f36;--soft:#1b1e23;"
     "--accent:#79b8f0;--good:#7fd6a1;--good-bg:#16301f;--bad:#f2958b;--bad-bg:#3a1a17;"
     "--weak:#e6b95f;--weak-bg:#33270f;--odd:#c7a3ee;--odd-bg:#2a1c3b;--none:#a2a8b0;"
-    "--none-bg:#24272d;--target:#3a3212;";
+    "--none-bg:#24272d;--target:#3a3212;--shade:#3a3f48;";
 
 static const char page[] =
     "*{box-sizing:border-box}html{scroll-padding-top:1rem;-webkit-text-size-adjust:100%}"
@@ -27,8 +27,8 @@ static const char page[] =
     ":focus-visible{outline:2px solid var(--accent);outline-offset:2px}"
     ".skip{position:absolute;left:-99em}.skip:focus{left:1rem;top:1rem;background:var(--page);"
     "padding:.5rem}"
-    ".sheet{max-width:75rem;margin:0 auto;padding:0 1.5rem 4rem;display:grid;"
-    "grid-template-columns:11.5rem minmax(0,1fr);column-gap:3rem}"
+    ".sheet{max-width:80rem;margin:0 auto;padding:0 1.5rem 4rem;display:grid;"
+    "grid-template-columns:10.5rem minmax(0,1fr);column-gap:2rem}"
     "header{grid-column:2;display:flex;align-items:baseline;gap:1rem;padding-top:2.25rem}"
     "header h1{flex:1}nav{grid-column:1;grid-row:2;position:sticky;top:0;align-self:start;"
     "max-height:100vh;overflow:auto;padding:.55rem 0 2rem;font-size:.8125rem}"
@@ -84,11 +84,17 @@ static const char strip[] =
 
 static const char tables[] =
     ".box{overflow:auto;max-height:38rem;border:1px solid var(--line);border-radius:8px;"
-    "margin:1rem 0 1.25rem;max-width:max-content}"
+    "margin:1rem 0 1.25rem;max-width:max-content;background:"
+    "linear-gradient(to right,var(--page) 30%,transparent),"
+    "linear-gradient(to left,var(--page) 30%,transparent) 100% 0,"
+    "linear-gradient(to right,var(--shade),transparent),"
+    "linear-gradient(to left,var(--shade),transparent) 100% 0;background-repeat:no-repeat;"
+    "background-size:3rem 100%,3rem 100%,.9rem 100%,.9rem 100%;"
+    "background-attachment:local,local,scroll,scroll}"
     "table{border-collapse:separate;border-spacing:0;font-size:.8125rem;line-height:1.4;"
     "font-variant-numeric:tabular-nums}"
     "caption{text-align:left;padding:.6rem .75rem;color:var(--muted)}"
-    "th,td{padding:.36rem .75rem;text-align:left;vertical-align:top;border-bottom:1px solid "
+    "th,td{padding:.36rem .65rem;text-align:left;vertical-align:top;border-bottom:1px solid "
     "var(--line)}tbody tr:last-child td{border-bottom:0}"
     "thead th{position:sticky;top:0;background:var(--soft);font-weight:600;white-space:nowrap;"
     "z-index:1}"
@@ -96,8 +102,10 @@ static const char tables[] =
     "max-width:28rem;"
     "overflow-wrap:anywhere}"
     ".n{text-align:right}.ci{color:var(--muted)}"
-    "th button{font-weight:600;white-space:nowrap}th button::after{content:'\\2195';opacity:.3;"
-    "padding-left:.3em}th[aria-sort=ascending] button::after{content:'\\2191';opacity:1}"
+    "th button{font-weight:600;white-space:nowrap;position:relative}"
+    "th button::after{content:'\\2195';opacity:0;position:absolute;left:100%;padding-left:.1em}"
+    ".n button::after{left:auto;right:100%}th button:hover::after{opacity:.6}"
+    "th[aria-sort=ascending] button::after{content:'\\2191';opacity:1}"
     "th[aria-sort=descending] button::after{content:'\\2193';opacity:1}"
     "tbody tr:hover td{background:var(--soft)}tr:target td{background:var(--target)}"
     ".more{font-size:.8125rem;color:var(--muted)}"
@@ -105,8 +113,9 @@ static const char tables[] =
 
 static const char narrow[] =
     "@media(max-width:60rem){.sheet{display:block;padding:0 1rem 3rem}header{padding-top:1.25rem}"
-    "nav{position:static;max-height:none;padding:.75rem 0 0;overflow:visible}"
-    "nav ol{display:flex;flex-wrap:wrap;gap:.1rem .9rem}.findings li{display:block}"
+    "nav{position:static;max-height:none;padding:.6rem 0 0;overflow:visible}"
+    "nav ol{display:flex;gap:.1rem 1.1rem;overflow-x:auto;white-space:nowrap}.findings "
+    "li{display:block}"
     ".findings .chip{margin-bottom:.25rem}.lead{font-size:1.0625rem}h1{font-size:1.25rem}}"
     "@media screen and (max-width:36rem){svg.plot{display:none}svg.narrow{display:block}"
     ".strip>div{flex-basis:9rem}.strip .why{display:none}"

@@ -81,8 +81,26 @@ static int compare_x(const void *a, const void *b)
     return (p->x > q->x) - (p->x < q->x);
 }
 
+/* What turns a law's decode time into that of a step: 1 over the steps that all its models ran. NaN
+ * where that is not one number: the law's curves belong to no model. */
+static double per_step(const il_facts *f, const char *backend)
+{
+    double steps = NAN;
+    for (size_t i = 0; i < f->medians.n_rows; i++) {
+        const il_cell_median *m = &f->medians.rows[i];
+        if (strcmp(m->backend, backend) == 0 && strcmp(m->mode, "kv_decode") == 0 &&
+            strcmp(m->scenario, IL_ALL_SCENARIOS) == 0) {
+            if (!(m->decode_steps > 0.0) || (isfinite(steps) && steps != m->decode_steps)) {
+                return NAN;
+            }
+            steps = m->decode_steps;
+        }
+    }
+    return 1.0 / steps;
+}
+
 /* Points of one law's rows, sorted by x; low is the floor where the row has one, else NaN. */
-static void points_add(il_facts *f, il__plot *p, const law_key *k, unsigned series)
+static void points_add(il_facts *f, il__plot *p, const law_key *k, unsigned series, double scale)
 {
     const il_artifact *t = &f->law_points;
     for (size_t i = 0; i < t->n_rows; i++) {
@@ -90,16 +108,16 @@ static void points_add(il_facts *f, il__plot *p, const law_key *k, unsigned seri
         if (row_is(t, i, k) && x > 0.0 && y > 0.0) {
             p->points[p->n_points++] =
                 (il__point){.x = shown_x(k->x, x),
-                            .y = y,
-                            .low = il_artifact_number(t, i, "ci_low_ms"),
-                            .high = il_artifact_number(t, i, "ci_high_ms"),
+                            .y = y * scale,
+                            .low = il_artifact_number(t, i, "ci_low_ms") * scale,
+                            .high = il_artifact_number(t, i, "ci_high_ms") * scale,
                             .series = series,
                             .label = il_facts_model_name(f, il_artifact_text(t, i, "model"))};
         }
     }
 }
 
-static int floor_add(il_facts *f, il__plot *p, const law_key *k, il_error *err)
+static int floor_add(il_facts *f, il__plot *p, const law_key *k, double scale, il_error *err)
 {
     const il_artifact *t = &f->law_points;
     il__point *sorted = il_arena_array(&f->arena, t->n_rows + 1, sizeof *sorted);
@@ -113,7 +131,7 @@ static int floor_add(il_facts *f, il__plot *p, const law_key *k, il_error *err)
         double at = il_artifact_number(t, i, "x_value");
         double floor_ms = il_artifact_number(t, i, "floor_ms");
         if (row_is(t, i, k) && at > 0.0 && floor_ms > 0.0) {
-            sorted[n++] = (il__point){.x = shown_x(k->x, at), .y = floor_ms};
+            sorted[n++] = (il__point){.x = shown_x(k->x, at), .y = floor_ms * scale};
         }
     }
     qsort(sorted, n, sizeof *sorted, compare_x);
@@ -132,7 +150,7 @@ static int floor_add(il_facts *f, il__plot *p, const law_key *k, il_error *err)
 }
 
 /* The estimate of a law as a curve, and its prediction band below it. */
-static int law_add(il_facts *f, il__plot *p, const law_key *k, bool stands, unsigned series,
+static int law_add(il_facts *f, il__plot *p, const law_key *k, bool stands, double scale,
                    il_error *err)
 {
     const il_artifact *t = &f->law_curves;
@@ -153,22 +171,19 @@ static int law_add(il_facts *f, il__plot *p, const law_key *k, bool stands, unsi
             continue;
         }
         x[n] = shown_x(k->x, at);
-        y[n] = value;
-        low[n] = il_artifact_number(t, i, "pi_low_ms");
-        high[n] = il_artifact_number(t, i, "pi_high_ms");
+        y[n] = value * scale;
+        low[n] = il_artifact_number(t, i, "pi_low_ms") * scale;
+        high[n] = il_artifact_number(t, i, "pi_high_ms") * scale;
         band = band && isfinite(low[n]) && isfinite(high[n]);
         n++;
     }
     if (n >= 2 && band) {
-        p->curves[p->n_curves++] = (il__curve){
-            .kind = IL__CURVE_BAND, .x = x, .y = low, .high = high, .n = n, .series = series};
+        p->curves[p->n_curves++] =
+            (il__curve){.kind = IL__CURVE_BAND, .x = x, .y = low, .high = high, .n = n};
     }
     if (n >= 2) {
-        p->curves[p->n_curves++] = (il__curve){.kind = stands ? IL__CURVE_LAW : IL__CURVE_WEAK,
-                                               .x = x,
-                                               .y = y,
-                                               .n = n,
-                                               .series = series};
+        p->curves[p->n_curves++] =
+            (il__curve){.kind = stands ? IL__CURVE_LAW : IL__CURVE_WEAK, .x = x, .y = y, .n = n};
     }
     return IL_OK;
 }
@@ -188,10 +203,10 @@ static bool is_decisive(const il_facts *f, const law_key *k, const char *model, 
 }
 
 /* The power law without each model, a straight line between the ends of its curve. */
-static int ghosts_add(il_facts *f, il__plot *p, const law_key *k, size_t most, il_error *err)
+static int ghosts_add(il_facts *f, il__plot *p, const law_key *k, double scale, il_error *err)
 {
     const il_artifact *t = &f->law_curves;
-    for (size_t i = 0; i < t->n_rows && p->n_lines < most;) {
+    for (size_t i = 0; i < t->n_rows;) {
         const char *model = il_artifact_text(t, i, "left_out");
         size_t end = i + 1;
         while (end < t->n_rows && strcmp(il_artifact_text(t, end, "left_out"), model) == 0 &&
@@ -202,9 +217,9 @@ static int ghosts_add(il_facts *f, il__plot *p, const law_key *k, size_t most, i
             double slope = NAN;
             bool decisive = is_decisive(f, k, model, &slope);
             il__line line = {.x0 = shown_x(k->x, il_artifact_number(t, i, "x_value")),
-                             .y0 = il_artifact_number(t, i, "estimate_ms"),
+                             .y0 = il_artifact_number(t, i, "estimate_ms") * scale,
                              .x1 = shown_x(k->x, il_artifact_number(t, end - 1, "x_value")),
-                             .y1 = il_artifact_number(t, end - 1, "estimate_ms"),
+                             .y1 = il_artifact_number(t, end - 1, "estimate_ms") * scale,
                              .kind = decisive ? IL__LINE_MARKED : IL__LINE_GHOST};
             if (decisive) {
                 line.label = il_arena_printf(&f->arena, "without %s: exponent %.2f",
@@ -245,16 +260,21 @@ static int against_bytes(il_facts *f, il__report_plot *out, const char *backend,
     il__plot *p = &out->plot;
     law_key k = {backend, batch, "kv_decode", "bytes_read", "power"};
     (void)series_of(p, backend);
-    points_add(f, p, &k, 0);
+    double scale = per_step(f, backend);
+    bool steps = isfinite(scale);
+    scale = steps ? scale : 1.0;
+    points_add(f, p, &k, 0, scale);
     const il_medians *all = &f->medians;
     for (size_t i = 0; i < all->n_rows; i++) { /* the other backends, each once */
         const char *other = all->rows[i].backend;
         bool seen = i > 0 && strcmp(all->rows[i - 1].backend, other) == 0;
         const char *at = seen || strcmp(other, backend) == 0 ? NULL : batch_of(f, other);
+        double its = steps ? per_step(f, other) : 1.0;
+        at = isfinite(its) ? at : NULL;
         size_t s = at ? series_of(p, other) : IL__PLOT_SERIES;
         if (s < IL__PLOT_SERIES) {
             const law_key o = {other, at, "kv_decode", "bytes_read", "power"};
-            points_add(f, p, &o, (unsigned)s);
+            points_add(f, p, &o, (unsigned)s, its);
         }
     }
     size_t row = il__law_selected(f, backend, "kv_decode", NAN);
@@ -266,9 +286,9 @@ static int against_bytes(il_facts *f, il__report_plot *out, const char *backend,
     size_t verdict = chosen ? row : slope;
     bool stands = verdict != SIZE_MAX &&
                   strcmp(il_artifact_text(&f->laws, verdict, "verdict"), "supported") == 0;
-    int rc = law_add(f, p, &law, stands, 0, err);
-    rc = rc == IL_OK ? ghosts_add(f, p, &k, f->law_curves.n_rows, err) : rc;
-    rc = rc == IL_OK ? floor_add(f, p, &k, err) : rc;
+    int rc = law_add(f, p, &law, stands, scale, err);
+    rc = rc == IL_OK ? ghosts_add(f, p, &k, scale, err) : rc;
+    rc = rc == IL_OK ? floor_add(f, p, &k, scale, err) : rc;
     char name[64];
     il_words_clean(name, sizeof name, backend, 30);
     out->caption = il_arena_printf(
@@ -283,6 +303,7 @@ static int against_bytes(il_facts *f, il__report_plot *out, const char *backend,
                           : "",
         stands ? "" : ", not identifiable: dashed");
     p->x.title = "bytes read per step, MB";
+    p->y.title = steps ? "time of one decode step, ms" : "time of the decode, ms";
     return rc != IL_OK ? rc : out->caption ? IL_OK : no_memory(err);
 }
 
@@ -308,6 +329,7 @@ static int against_parameters(il_facts *f, il__report_plot *out)
         }
     }
     p->x.title = "parameters, millions";
+    p->y.title = "time of one decode step, ms";
     out->caption = "Time of one decode step against parameters, both axes logarithmic; medians, "
                    "geometric mean over scenarios; bars are exact 95 % intervals. Bytes read are "
                    "not known here, so neither floor nor law is drawn.";
@@ -325,7 +347,6 @@ int il__plot_step_time(il_facts *facts, il__report_plot *out, bool *there, il_er
             batch ? against_bytes(facts, out, backend, batch, err) : against_parameters(facts, out);
     }
     out->plot.title = "Time of one decode step against model size";
-    out->plot.y.title = "time of one decode step, ms";
     *there = rc == IL_OK && out->plot.n_points > 0;
     return *there ? layout_both(facts, out, err) : rc;
 }
@@ -388,7 +409,7 @@ int il__plot_residuals(il_facts *facts, il__report_plot *out, bool *there, il_er
     p->series[p->n_series++] = "residual of the fit";
     p->series[p->n_series++] = "error when the model is left out";
     p->title = "What the selected law misses, model by model";
-    p->x.title = by_time                          ? "time of one decode step, ms"
+    p->x.title = by_time                          ? "time of the decode, ms"
                  : strcmp(k.x, "bytes_read") == 0 ? "bytes read per step, MB"
                  : strncmp(k.x, "params", 6) == 0 ? "parameters, millions"
                                                   : il_findings_x_words(k.x);

@@ -59,8 +59,12 @@ static void check_noise(il__doc *doc, const il_facts *f)
         il_words_interval(text, sizeof text, aa, low, high);
     }
     bool beyond = 100.0 * fabs(aa - 1.0) > il_artifact_number(t, row, "mde_percent");
-    put_check(doc, isfinite(aa) ? (beyond ? "bad" : "good") : "weak", "A/A ratio, worst", text,
-              "the same cell twice: 1 but for noise");
+    bool judged = isfinite(aa) && isfinite(low) && isfinite(high);
+    put_check(doc,
+              beyond   ? "bad"
+              : judged ? "good"
+                       : "weak",
+              "A/A ratio, worst", text, "the same cell twice: 1 but for noise");
     double mde = il__worst_of(t, "mde_percent", 0.0, &row);
     (void)snprintf(text, sizeof text, isfinite(mde) ? "%.*f %%" : "not measured",
                    mde < 9.95 ? 1 : 0, mde);
@@ -82,9 +86,11 @@ static void check_noise(il__doc *doc, const il_facts *f)
     (void)snprintf(text, sizeof text, "not measured");
     if (isfinite(closure)) {
         double c_low = il_artifact_number(t, row, "closure_ci_low");
-        if (isfinite(c_low)) {
-            il_words_interval(text, sizeof text, closure, c_low,
-                              il_artifact_number(t, row, "closure_ci_high"));
+        double c_high = il_artifact_number(t, row, "closure_ci_high");
+        if (isfinite(c_low) && c_high > 10.0 * c_low) { /* of two or three blocks */
+            (void)snprintf(text, sizeof text, "%.3g, too few blocks to tell", closure);
+        } else if (isfinite(c_low)) {
+            il_words_interval(text, sizeof text, closure, c_low, c_high);
         } else {
             (void)snprintf(text, sizeof text, "%.3f", closure);
         }

@@ -65,7 +65,7 @@ static void put_selected(il__doc *doc, const il_facts *f)
 static bool competes(const il_artifact *t, size_t row, const void *context)
 {
     (void)context;
-    return is_first_term(t, row) && isfinite(il_artifact_number(t, row, "loo_mape"));
+    return is_first_term(t, row) && isfinite(il_artifact_number(t, row, "form_loo_mape"));
 }
 
 static void put_competing(il__doc *doc, const il_facts *f)
@@ -77,8 +77,8 @@ static void put_competing(il__doc *doc, const il_facts *f)
         {"form", "form", IL__SHOW_TEXT, NULL, NULL},
         {"x", "x", IL__SHOW_X, NULL, NULL},
         {"models", "n_models", IL__SHOW_NUMBER, NULL, NULL},
-        {"held-out error", "loo_mape", IL__SHOW_SHARE, NULL, NULL},
-        {"held-out error, p95", "loo_p95", IL__SHOW_SHARE, NULL, NULL},
+        {"held-out error", "form_loo_mape", IL__SHOW_SHARE, NULL, NULL},
+        {"held-out error, p95", "form_loo_p95", IL__SHOW_SHARE, NULL, NULL},
         {"\xCE\x94"
          "AICc",
          "delta_aicc", IL__SHOW_NUMBER, NULL, NULL},
@@ -87,8 +87,8 @@ static void put_competing(il__doc *doc, const il_facts *f)
         {"because", "because", IL__SHOW_PROSE, NULL, NULL}};
     il__doc_subsection(doc, "Competing forms");
     (void)il__doc_artifact(doc, f, &f->laws,
-                           "Error on models left out of the fit. The selected form's error is "
-                           "nested: the choice was made without the model too.",
+                           "Error of each form on models left out of its fit; what choosing among "
+                           "them costs is in the nested error above.",
                            columns, 12, competes, NULL);
 }
 
@@ -213,9 +213,11 @@ void il__report_steps(il__doc *doc, const il_facts *f)
         {"model", "model", IL__SHOW_MODEL, NULL, NULL},
         {"batch", "batch_size", IL__SHOW_NUMBER, NULL, NULL},
         {"steps", "n_steps", IL__SHOW_NUMBER, NULL, NULL},
-        {"step at no context, ms", "a_ms", IL__SHOW_NUMBER, NULL, NULL},
+        {"step at no context, ms", "a_ms", IL__SHOW_INTERVAL, "a_ci_low", "a_ci_high"},
         {"\xC2\xB5s a token of context", "b_us_per_context_token", IL__SHOW_INTERVAL, NULL, NULL},
-        {"changes at step", "change_points", IL__SHOW_TEXT, NULL, NULL}};
+        {"changes at step", "change_points", IL__SHOW_TEXT, NULL, NULL},
+        {"outliers", "n_outliers", IL__SHOW_NUMBER, NULL, NULL},
+        {"note", "note", IL__SHOW_PROSE, NULL, NULL}};
     static const il__shown steady[] = {
         {"backend", "backend", IL__SHOW_TEXT, NULL, NULL},
         {"model", "model", IL__SHOW_MODEL, NULL, NULL},
@@ -233,7 +235,7 @@ void il__report_steps(il__doc *doc, const il_facts *f)
         il__doc_say(doc, "Time of a step as a line in the tokens behind it: the slope is what the "
                          "cache costs. A change is a step from which on the series keeps another "
                          "level.");
-        (void)il__doc_artifact(doc, f, &f->steps, "", columns, 7, NULL, NULL);
+        (void)il__doc_artifact(doc, f, &f->steps, "", columns, 9, NULL, NULL);
     }
     if (f->steady.n_rows > 0) {
         il__doc_subsection(doc, "Warm-up");

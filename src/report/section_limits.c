@@ -104,8 +104,8 @@ void il__report_regimes(il__doc *doc, const il_facts *f)
         {"\xCE\x94"
          "AICc",
          "delta_aicc", IL__SHOW_NUMBER, NULL, NULL},
-        {"exponent below", "slope_below", IL__SHOW_NUMBER, NULL, NULL},
-        {"exponent above", "slope_above", IL__SHOW_NUMBER, NULL, NULL},
+        {"exponent below", "slope_below", IL__SHOW_INTERVAL, "slope_below_low", "slope_below_high"},
+        {"exponent above", "slope_above", IL__SHOW_INTERVAL, "slope_above_low", "slope_above_high"},
         VERDICT,
         BECAUSE};
     put_simple(doc, f, &f->regimes, "regimes", "Regimes",
