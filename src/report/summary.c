@@ -140,11 +140,13 @@ static void put_noise(il_buf *to, const il_facts *f)
         }
     }
     if (worst != SIZE_MAX) {
+        char mode[64], backend[64];
+        il_words_clean(mode, sizeof mode, il_artifact_text(t, worst, "mode"), 24);
+        il_words_clean(backend, sizeof backend, il_artifact_text(t, worst, "backend"), 24);
         (void)il_buf_printf(to,
                             "noise:  differences below %.*f %% get no verdict (A/A arms; the worst "
                             "is %s of %s)\n",
-                            mde < 9.95 ? 1 : 0, mde, il_artifact_text(t, worst, "mode"),
-                            il_artifact_text(t, worst, "backend"));
+                            mde < 9.95 ? 1 : 0, mde, mode, backend);
     }
 }
 
