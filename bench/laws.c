@@ -6,6 +6,8 @@
  */
 #include "bench.h"
 
+#include "base/text.h"
+
 #include "law_study.h"
 #include "stats/form_select.h"
 
@@ -170,13 +172,15 @@ static int choices(int trials, const char *only, il_error *err)
 
 int bench_laws(int argc, char **argv)
 {
-    int trials = argc > 0 ? atoi(argv[0]) : 300;
-    if (trials < 1) {
+    int64_t studies = 300;
+    if (argc > 0 &&
+        (il_text_to_i64(argv[0], &studies) != IL_OK || studies < 1 || studies > 1000000)) {
         (void)fprintf(stderr, "usage: inferlaw-bench laws [STUDIES [FORM]]\n");
         return 1;
     }
     il_error err = {0};
     const char *only = argc > 1 ? argv[1] : NULL;
+    int trials = (int)studies;
     int rc = coverage(trials, only, &err);
     rc = rc ? rc : choices(trials < 200 ? trials : 200, only, &err);
     if (rc != IL_OK) {

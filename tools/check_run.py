@@ -108,7 +108,7 @@ def t975(dof):
 
 def mde_factor(n):
     """Half-widths an effect must exceed: at least two, and so many that 1 in 1000 errs."""
-    return max(2.0, t_quantile(0.9995, n - 1) / t975(n - 1)) if n >= 2 else math.nan
+    return max(2.0, t_quantile(0.9996, n - 1) / t975(n - 1)) if n >= 2 else math.nan
 
 
 def log_mean(ratios):
