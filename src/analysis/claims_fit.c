@@ -308,8 +308,8 @@ static int rank_bounds(const double *x, const double *y, size_t n, const il__eff
     double above = il_t_two_sided_p(fabs(z - za) / sd, 1e6) / 2;
     double below = il_t_two_sided_p(fabs(z - zb) / sd, 1e6) / 2;
     *se = sd * (1 - r * r);
-    b->low = tanh(z - wide);
-    b->high = tanh(z + wide);
+    b->low = fmin(tanh(z - wide), s.rho); /* the interval holds its estimate, also a perfect one */
+    b->high = fmax(tanh(z + wide), s.rho);
     b->low90 = tanh(z - wide90);
     b->high90 = tanh(z + wide90);
     b->p_above = z > za ? above : 1 - above;
