@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A thin front over CMake. The two commands of the README are `make study` and `make test`.
 .DEFAULT_GOAL := all
-.PHONY: all deps study quick test test-unit test-asan lint format bench fresh clean help
+.PHONY: all deps study quick test test-unit test-asan lint format bench fresh install dist clean help
+
+PREFIX := /usr/local
 
 BUILD := build
 CMAKE := cmake -G Ninja -S .
@@ -57,6 +59,16 @@ bench: all ## kernels and whole-model speed against ceilings measured in the sam
 
 fresh: ## prove `make study` and `make test` in a bare Debian made by debootstrap (as root)
 	@bash tools/fresh.sh
+
+install: all ## install into PREFIX (/usr/local), below DESTDIR where that is set
+	@$(CMAKE) -B $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) > /dev/null
+	@ninja -C $(BUILD) --quiet
+	@cmake --install $(BUILD) > /dev/null
+	@echo "installed in $(DESTDIR)$(PREFIX)"
+
+dist: ## a relocatable tarball with every library it needs, build/inferlaw-VERSION-linux-x86_64.tar.gz
+	@$(DEPS) build
+	@bash tools/dist.sh $(BUILD)
 
 clean: ## remove the build directories
 	@rm -rf $(BUILD) $(BUILD)-test $(BUILD)-asan

@@ -13,10 +13,7 @@
 #include <string.h>
 
 static const il_verb *const verbs[] = {
-#define VERB_ROW(symbol) &symbol,
-    IL_VERB_MAP(VERB_ROW)
-#undef VERB_ROW
-        NULL,
+    IL_VERB_MAP(IL_VERB_POINTER) NULL,
 };
 
 enum { MOST_WORDS = 8 };

@@ -133,6 +133,8 @@ const char *il_param_text(const il_param_set *set, il_param_id id); /* NULL when
  * --name=value, -x value, "--" ends flags, "-" is a word. Words go to words[0..*n_words). */
 int il_param_parse_argv(il_param_set *set, int argc, char *const *argv, char **words,
                         unsigned most_words, unsigned *n_words, il_error *err);
+/* The row's flag without the dashes: "out-dir", "no-plots" for what is on by default. */
+void il_param_spell(const il_param *row, char *out, size_t out_bytes);
 /* Appends the flags of the scope with values, ranges and defaults, aligned, for --help. */
 int il_param_help(uint32_t scope, il_buf *out);
 /* {"name": value, …} of all that has a value; the caller owns it. NULL when memory is out. */

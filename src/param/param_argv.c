@@ -149,18 +149,21 @@ static int width_of(const char *text)
     return n;
 }
 
+void il_param_spell(const il_param *row, char *out, size_t out_bytes)
+{
+    bool on = row->type == IL_PARAM_FLAG && row->fallback && row->fallback[0] == 't';
+    (void)snprintf(out, out_bytes, "%s%s", on ? "no-" : "", row->name);
+    for (char *p = out; *p; p++) {
+        *p = *p == '_' ? '-' : *p;
+    }
+}
+
 static void help_row(const il_param *row, uint32_t scope, il_buf *out)
 {
     enum { LEFT = 28 };
     char left[160];
     char spelled[96];
-    (void)snprintf(spelled, sizeof spelled, "%s%s",
-                   row->fallback && row->type == IL_PARAM_FLAG && row->fallback[0] == 't' ? "no-"
-                                                                                          : "",
-                   row->name);
-    for (char *p = spelled; *p; p++) {
-        *p = *p == '_' ? '-' : *p;
-    }
+    il_param_spell(row, spelled, sizeof spelled);
     char letter[5] = "    ";
     if (row->letter) {
         (void)snprintf(letter, sizeof letter, "-%c, ", row->letter);
