@@ -26,7 +26,9 @@ typedef struct il__law {
     const char *ci_method;
     double mape, p95;        /* of this form, left out; NaN unknown, infinite */
     double aicc, delta_aicc; /* NaN: too few models */
-    double main_unflagged;   /* main term without the rows that carry flags; NaN: cannot be had */
+    double
+        unflagged[IL_FORM_MOST_TERMS]; /* without the rows that carry flags; NaN: cannot be had */
+    size_t about; /* the term that judgement is on; as many as it has terms: the law */
     bool in_choice, selected;
 } il__law;
 
@@ -47,6 +49,8 @@ int il__law_fit(const il__run *run, const il__law_data *data, il_form form, cons
 void il__law_free(il__law *law);
 int il__laws_fit(const il__run *run, const il__law_data *data, il__laws *out, il_error *err);
 void il__laws_free(il__laws *laws);
+/* From here on judgement, verdict and words are on one term, not on the law. */
+void il__law_judge_term(il__law *law, size_t term);
 /* The verdict's reason in words, with the number and the model. */
 void il__law_say_why(const il__law *law, il_buf *out);
 /* supported or not_identifiable. */
