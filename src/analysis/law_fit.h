@@ -60,8 +60,12 @@ void il__law_write_key(const il__run *run, const il__law *law, il_csv_writer *ou
 /* Rows of law_points.csv and law_curves.csv, whose columns these are. */
 extern const char *const il__law_point_columns[];
 extern const char *const il__law_curve_columns[];
-enum { IL__LAW_POINT_COLUMNS = 17, IL__LAW_CURVE_COLUMNS = 10 };
+extern const char *const il__law_baseline_columns[];
+enum { IL__LAW_POINT_COLUMNS = 17, IL__LAW_CURVE_COLUMNS = 10, IL__LAW_BASELINE_COLUMNS = 12 };
 int il__law_write_points(const il__run *run, const il__law *law, il_csv_writer *out, il_error *err);
 void il__law_write_curves(const il__run *run, const il__law *law, il_csv_writer *out);
+/* Rows of baselines.csv: what the chosen law is held against; none below three models. */
+void il__law_write_baselines(const il__run *run, const il__law_data *data, const il__laws *laws,
+                             il_csv_writer *out);
 
 #endif
