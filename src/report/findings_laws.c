@@ -347,11 +347,12 @@ static const char *answer_selected(il__making *m, size_t chosen, size_t asked)
                               because_text(m, asked));
     }
     return il__say(
-        m, "In between, the time is best predicted as %s%s%s%s%s%s%s.",
+        m, "In between, the time is best predicted as %s%s%s%s%s%s%s%s.",
         form_words(m, form, il_artifact_text(t, chosen, "x")), power ? ", exponent " : "",
         power ? slope_text(m, chosen) : "",
         power && takes_in_zero(t, chosen) ? "; the interval takes in 0, so it may not grow at all"
                                           : "",
+        power ? il__regime_clause(m, il_artifact_text(t, chosen, "backend"), "kv_decode") : "",
         nested_text(m, chosen, "; "), coarse_text(t, chosen), no_exponent ? no_exponent : "");
 }
 
