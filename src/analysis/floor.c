@@ -133,7 +133,7 @@ void il__work_free(il__work *work)
 
 /* --- floor ------------------------------------------------------------------------------------ */
 
-static const il__floor unknown = {NAN, NAN, NAN, NAN, 0, false};
+static const il__floor unknown = {NAN, NAN, NAN, NAN, NAN, NAN, 0, false};
 
 /* Adds an operation. Without a peak the floor is that of memory alone. */
 static void add_op(il__floor *f, double memory_ms, double compute_ms)
@@ -148,6 +148,8 @@ bool il__floor_of_block(const il__run *run, const il__work *w, uint32_t block, i
     double flops_rate = flop_rate(run->facts, block, w);
     il__floor f = {.memory_ms = w->n_passes * w->bytes / bytes_rate,
                    .compute_ms = w->n_passes * w->flops / flops_rate,
+                   .read_gbps = bytes_rate / 1e6,
+                   .working_set_bytes = w->working_set_bytes,
                    .n_blocks = 1};
     for (size_t i = 0; i < w->n_ops; i++) {
         const il_op *op = &w->ops[i];
@@ -166,7 +168,7 @@ bool il__floor_of_block(const il__run *run, const il__work *w, uint32_t block, i
 /* Block by block; parts are summed within each. */
 static bool median_floor(const il__run *run, const il__work *works, size_t n_works, il__floor *out)
 {
-    enum { FLOOR, MEMORY, COMPUTE, BOUND, N_VALUES };
+    enum { FLOOR, MEMORY, COMPUTE, BOUND, RATE, N_VALUES };
     const il_run_facts *facts = run->facts;
     double *values = malloc(N_VALUES * (facts->n_ceilings + 1) * sizeof *values);
     size_t stride = facts->n_ceilings + 1;
@@ -185,6 +187,7 @@ static bool median_floor(const il__run *run, const il__work *works, size_t n_wor
             sum[MEMORY] += f.memory_ms;
             sum[COMPUTE] += f.compute_ms;
             sum[BOUND] += f.memory_bound_ms;
+            sum[RATE] = f.read_gbps; /* both parts of a call live in one tier */
         }
         for (size_t v = 0; v < N_VALUES && known; v++) {
             values[v * stride + n] = sum[v];
@@ -197,6 +200,8 @@ static bool median_floor(const il__run *run, const il__work *works, size_t n_wor
                            il_median(values + MEMORY * stride, n),
                            peaks ? il_median(values + COMPUTE * stride, n) : NAN,
                            il_median(values + BOUND * stride, n),
+                           il_median(values + RATE * stride, n),
+                           works[0].working_set_bytes,
                            n,
                            false};
         out->memory_bound = 2 * out->memory_bound_ms >= out->floor_ms;

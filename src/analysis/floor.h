@@ -14,8 +14,9 @@ typedef struct il__floor {
     double floor_ms, memory_ms, compute_ms; /* memory: all bytes alone; compute: all FLOPs alone,
                                                NaN where no peak of the dtype was measured */
     double memory_bound_ms;                 /* of the floor: operations that memory bounds */
-    size_t n_blocks;                        /* blocks with ceilings */
-    bool memory_bound;                      /* at least half of the floor's time */
+    double read_gbps, working_set_bytes; /* the tier: its bandwidth, what a decode step touches */
+    size_t n_blocks;                     /* blocks with ceilings */
+    bool memory_bound;                   /* at least half of the floor's time */
 } il__floor;
 
 /* Medians over blocks. False, all NaN, when the work or a ceiling is not known. prefill and

@@ -77,6 +77,8 @@ static void fill_x(const il__run *run, const il__aggregates *all, const il__aggr
     double passes = 0;
     double floors = 0;
     double memory = 0;
+    double rates = 0;
+    double sets = 0;
     for (size_t i = item->first; i < item->first + item->n; i++) {
         il__floor floor;
         const il_cell *its = il_rows_cell(run->rows, all->cells[i]);
@@ -86,6 +88,8 @@ static void fill_x(const il__run *run, const il__aggregates *all, const il__aggr
         passes += log(passes_of(run, its));
         floors += il__floor_of(run, its, &floor) ? log(floor.floor_ms) : NAN;
         memory += floor.memory_bound_ms / floor.floor_ms;
+        rates += log(floor.read_gbps);
+        sets += log(floor.working_set_bytes);
     }
     model->x[IL__X_bytes_read] = exp(bytes / (double)item->n);
     model->x[IL__X_flops] = exp(flops / (double)item->n);
@@ -94,6 +98,8 @@ static void fill_x(const il__run *run, const il__aggregates *all, const il__aggr
     model->passes = model->passes_known ? model->passes : 1;
     model->floor_ms = exp(floors / (double)item->n);
     model->floor_memory = memory / (double)item->n;
+    model->read_gbps = exp(rates / (double)item->n);
+    model->working_set_bytes = exp(sets / (double)item->n);
 }
 
 /* Median over replicates of a cell, log10; NaN when none is left. */

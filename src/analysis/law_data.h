@@ -28,8 +28,10 @@ typedef struct il__law_model {
     double n_head;         /* NaN unknown */
     double passes; /* forward passes of a row: 1, decode steps, or both; 1 where not known */
     bool passes_known;
-    double floor_ms;        /* geometric mean over scenarios; NaN unknown */
-    double floor_memory;    /* share of it in operations that memory bounds, mean over scenarios */
+    double floor_ms;     /* geometric mean over scenarios; NaN unknown */
+    double floor_memory; /* share of it in operations that memory bounds, mean over scenarios */
+    double read_gbps;    /* of the tier that its floor reads from, geometric mean; NaN unknown */
+    double working_set_bytes; /* of a decode step, the same */
     double y;               /* log10 of the geometric mean over scenarios of median latencies, ms */
     double y_unflagged;     /* the same without rows that carry flags; NaN when none is left */
     size_t first, n_blocks; /* of its values */

@@ -95,12 +95,11 @@ static int fill_intervals(const il__run *run, il__law *l, il_error *err)
     return rc;
 }
 
-/* The main term over the models without the rows that carry flags; NaN when it cannot be had. */
-static double unflagged_term(const il__law *l)
+/* The terms over the models without the rows that carry flags; NaN when they cannot be had. */
+static void fill_unflagged(il__law *l)
 {
     size_t n_x = il_form_n_x(l->form);
     double *x = malloc((l->n + 1) * (n_x + 1) * sizeof *x);
-    double term = NAN;
     size_t n = 0;
     for (size_t i = 0; x && i < l->n; i++) {
         if (!isnan(l->models[i]->y_unflagged)) {
@@ -110,10 +109,9 @@ static double unflagged_term(const il__law *l)
     }
     il_form_fit fit;
     if (x && il_form_fit_to(l->form, x, x + l->n * n_x, n, NULL, &fit, NULL) == IL_OK) {
-        term = fit.coef[il__law_main_term(l->form)];
+        memcpy(l->unflagged, fit.coef, fit.n_terms * sizeof *fit.coef);
     }
     free(x);
-    return term;
 }
 
 /* Corrected Akaike criterion of the residuals of ln T; the scatter is a parameter too. Residuals
@@ -140,7 +138,9 @@ static int fit_one(const il__run *run, il__law *l, il_error *err)
     }
     l->fitted = true;
     l->judgement = il_form_judge(&l->loo);
-    l->main_unflagged = l->data->n_flagged > 0 ? unflagged_term(l) : NAN;
+    if (l->data->n_flagged > 0) {
+        fill_unflagged(l);
+    }
     l->aicc = aicc_of(&l->loo.fit);
     l->ci_method = il_form_method_name(il_form_method_of(l->form, l->n));
     rc = il_form_loo_error(&l->loo, l->ms, &l->mape, &l->p95, err);
@@ -158,12 +158,21 @@ int il__law_fit(const il__run *run, const il__law_data *data, il_form form, cons
                      .p95 = NAN,
                      .aicc = NAN,
                      .delta_aicc = NAN,
-                     .main_unflagged = NAN};
+                     .about = il_form_n_terms(form)};
     for (size_t t = 0; t < IL_FORM_MOST_TERMS; t++) {
         out->terms[t] = (il_interval){NAN, NAN, NAN};
+        out->unflagged[t] = NAN;
     }
     int rc = collect(out, x_kind, err);
     return rc || out->n == 0 ? rc : fit_one(run, out, err);
+}
+
+void il__law_judge_term(il__law *law, size_t term)
+{
+    law->about = term;
+    if (law->fitted) {
+        law->judgement = il_form_judge_term(&law->loo, term);
+    }
 }
 
 void il__law_free(il__law *law)

@@ -26,7 +26,9 @@ typedef struct il__law {
     const char *ci_method;
     double mape, p95;        /* of this form, left out; NaN unknown, infinite */
     double aicc, delta_aicc; /* NaN: too few models */
-    double main_unflagged;   /* main term without the rows that carry flags; NaN: cannot be had */
+    double
+        unflagged[IL_FORM_MOST_TERMS]; /* without the rows that carry flags; NaN: cannot be had */
+    size_t about; /* the term that judgement is on; as many as it has terms: the law */
     bool in_choice, selected;
 } il__law;
 
@@ -47,6 +49,8 @@ int il__law_fit(const il__run *run, const il__law_data *data, il_form form, cons
 void il__law_free(il__law *law);
 int il__laws_fit(const il__run *run, const il__law_data *data, il__laws *out, il_error *err);
 void il__laws_free(il__laws *laws);
+/* From here on judgement, verdict and words are on one term, not on the law. */
+void il__law_judge_term(il__law *law, size_t term);
 /* The verdict's reason in words, with the number and the model. */
 void il__law_say_why(const il__law *law, il_buf *out);
 /* supported or not_identifiable. */
@@ -56,8 +60,12 @@ void il__law_write_key(const il__run *run, const il__law *law, il_csv_writer *ou
 /* Rows of law_points.csv and law_curves.csv, whose columns these are. */
 extern const char *const il__law_point_columns[];
 extern const char *const il__law_curve_columns[];
-enum { IL__LAW_POINT_COLUMNS = 17, IL__LAW_CURVE_COLUMNS = 10 };
+extern const char *const il__law_baseline_columns[];
+enum { IL__LAW_POINT_COLUMNS = 17, IL__LAW_CURVE_COLUMNS = 10, IL__LAW_BASELINE_COLUMNS = 12 };
 int il__law_write_points(const il__run *run, const il__law *law, il_csv_writer *out, il_error *err);
 void il__law_write_curves(const il__run *run, const il__law *law, il_csv_writer *out);
+/* Rows of baselines.csv: what the chosen law is held against; none below three models. */
+void il__law_write_baselines(const il__run *run, const il__law_data *data, const il__laws *laws,
+                             il_csv_writer *out);
 
 #endif

@@ -24,6 +24,16 @@ static const char *term_name(const il__law *l, size_t term)
     return il_form_term_name(l->form, term);
 }
 
+static bool is_of_law(const il__law *l)
+{
+    return l->about >= il_form_n_terms(l->form);
+}
+
+static size_t told_term(const il__law *l)
+{
+    return is_of_law(l) ? il__law_main_term(l->form) : l->about;
+}
+
 static void say_decisive(const il__law *l, il_buf *out)
 {
     size_t term = l->judgement.term;
@@ -63,16 +73,17 @@ static void say_supported(const il__law *l, il_buf *out)
 {
     (void)il_buf_puts(out, "no model is decisive: ");
     bool first = true;
+    bool of_law = is_of_law(l);
     for (size_t t = 0; t < l->loo.fit.n_terms; t++) {
-        if (il_form_term_judged(l->form, t)) {
+        if (of_law ? il_form_term_judged(l->form, t) : t == l->about) {
             (void)il_buf_puts(out, first ? "" : ", ");
             say_range(l, t, out);
             first = false;
         }
     }
     (void)il_buf_printf(out, " whichever of the %zu models is left out", l->n);
-    const il_interval *main_term = &l->terms[il__law_main_term(l->form)];
-    if (main_term->low <= 0 && main_term->high >= 0) {
+    const il_interval *told = &l->terms[told_term(l)];
+    if (told->low <= 0 && told->high >= 0) {
         (void)il_buf_puts(out, "; its interval takes in 0");
     }
 }
@@ -206,17 +217,19 @@ void il__law_say_why(const il__law *l, il_buf *out)
 {
     if (l->fitted) {
         say_verdict(l, out);
-        say_below_zero(l, out);
+        if (is_of_law(l)) {
+            say_below_zero(l, out);
+        }
     } else {
         say_unfitted(l, out);
     }
-    if (l->data->n_flagged > 0 && isnan(l->main_unflagged)) {
+    if (l->data->n_flagged > 0 && isnan(l->unflagged[told_term(l)])) {
         (void)il_buf_printf(out, "; %zu rows carry flags, and too few models are left without them",
                             l->data->n_flagged);
     } else if (l->data->n_flagged > 0) {
         (void)il_buf_printf(out, "; without the %zu flagged rows the %s is ", l->data->n_flagged,
-                            term_name(l, il__law_main_term(l->form)));
-        put_number(l, l->main_unflagged, out);
+                            term_name(l, told_term(l)));
+        put_number(l, l->unflagged[told_term(l)], out);
     }
     if (l->n_unknown > 0) {
         (void)il_buf_printf(out, "; %zu models without known %s are left out", l->n_unknown,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * laws.csv, leave_one_out.csv, law_points.csv and law_curves.csv: what latency follows, in which
- * form, and how far each law hangs on one model.
+ * laws.csv, leave_one_out.csv, law_points.csv, law_curves.csv and baselines.csv: what latency
+ * follows, in which form, and how far each law hangs on one model.
  */
 #include "analysis/law_fit.h"
 
@@ -13,15 +13,15 @@ static const char *const loo_columns[] = {
     "backend",  "batch_size", "mode",         "x",        "form",           "term",
     "left_out", "estimate",   "estimate_all", "leverage", "cooks_distance", "decisive"};
 
-/* The four files, written side by side. */
+/* The files, written side by side. */
 typedef struct outputs {
-    il_csv_writer laws, left_out, points, curves;
+    il_csv_writer laws, left_out, points, curves, baselines;
 } outputs;
 
 static int open_all(const il__run *run, outputs *out, il_error *err)
 {
     static const il_csv_writer closed = {.fd = -1};
-    *out = (outputs){closed, closed, closed, closed};
+    *out = (outputs){closed, closed, closed, closed, closed};
     int rc =
         il__table_open(run, "laws.csv", law_columns, IL__COUNT_OF(law_columns), &out->laws, err);
     rc = rc ? rc
@@ -33,6 +33,9 @@ static int open_all(const il__run *run, outputs *out, il_error *err)
     rc = rc ? rc
             : il__table_open(run, "law_curves.csv", il__law_curve_columns, IL__LAW_CURVE_COLUMNS,
                              &out->curves, err);
+    rc = rc ? rc
+            : il__table_open(run, "baselines.csv", il__law_baseline_columns,
+                             IL__LAW_BASELINE_COLUMNS, &out->baselines, err);
     return rc;
 }
 
@@ -42,10 +45,12 @@ static int close_all(outputs *out, int rc, il_error *err)
     rc = rc ? rc : il_csv_close(&out->left_out, err);
     rc = rc ? rc : il_csv_close(&out->points, err);
     rc = rc ? rc : il_csv_close(&out->curves, err);
+    rc = rc ? rc : il_csv_close(&out->baselines, err);
     il_csv_abandon(&out->laws);
     il_csv_abandon(&out->left_out);
     il_csv_abandon(&out->points);
     il_csv_abandon(&out->curves);
+    il_csv_abandon(&out->baselines);
     return rc;
 }
 
@@ -116,6 +121,7 @@ static int write_group(const il__run *run, const il__law_data *data, outputs *ou
         il__law_write_curves(run, l, &out->curves);
     }
     if (rc == IL_OK) {
+        il__law_write_baselines(run, data, &laws, &out->baselines);
         il__laws_free(&laws);
     }
     return rc;

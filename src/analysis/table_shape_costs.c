@@ -3,7 +3,7 @@
  * shape_costs.csv: what a layer, a unit of width and a head cost, and what a layer's time is spent
  * on (docs/laws.md).
  */
-#include "analysis/law_fit.h"
+#include "analysis/depth_line.h"
 
 #include "stats/fieller.h"
 
@@ -15,6 +15,8 @@ static const char *const columns[] = {"backend",   "batch_size", "mode",    "qua
                                       "ci_method", "n_models",   "verdict", "because"};
 static const char shape_x[] = "n_layer*d_model*n_head";
 enum { LEAST_DEPTHS = 4 }; /* of a sweep */
+/* A share says something when it is known to a quarter of the whole. */
+#define WIDEST_SHARE 0.25
 
 typedef struct target {
     const il__run *run;
@@ -57,10 +59,48 @@ static il_interval term_of(const il__law *l, size_t term)
                          l->terms[term].high};
 }
 
-/* A layer's cost in units of width: the ratio of two coefficients of one fit. */
-static int write_ratio(const target *to, const il__law *l, fact f, il_error *err)
+/* A sum over layers, width and heads that foresees a time below 0 is no sum: a layer does not cost
+ * the same in all these shapes. The model for which it does, or NULL. */
+static const char *below_zero(const il__law *l)
+{
+    for (size_t i = 0; l->fitted && l->form == IL_FORM_LINEAR_SHAPE && i < l->n; i++) {
+        if (l->loo.loo.predicted[i] == -INFINITY) {
+            return l->models[i]->name;
+        }
+    }
+    return NULL;
+}
+
+/* Value, verdict and reason of one term: models, columns and leverage are the fit's, what decides
+ * is the term's own. */
+static void judge_term(il__law *l, size_t term, fact *f, il_buf *because)
+{
+    const char *below = below_zero(l);
+    il__law_judge_term(l, term);
+    il_buf_clear(because);
+    f->value = term_of(l, term);
+    f->verdict = il__law_verdict(l);
+    if (below) {
+        f->verdict = "not_identifiable";
+        (void)il_buf_printf(
+            because,
+            "the sum does not hold over these shapes: fitted without %s it foresees "
+            "a time below 0 there; ",
+            below);
+    }
+    il__law_say_why(l, because);
+    f->because = il_buf_text(because);
+}
+
+/* A layer's cost in units of width: the ratio of two coefficients of one fit. It stands when both
+ * do. */
+static int write_ratio(const target *to, il__law *l, fact f, il_buf *because, il_error *err)
 {
     char words[256];
+    judge_term(l, 1, &f, because);
+    if (strcmp(f.verdict, "supported") == 0) {
+        judge_term(l, 2, &f, because);
+    }
     f.quantity = "layer_over_width";
     f.unit = "units of width/layer";
     f.each = "";
@@ -113,19 +153,14 @@ static int write_forms(const target *to, il_error *err)
         bool linear = list[i].form == IL_FORM_LINEAR_SHAPE;
         rc = il__law_fit(to->run, to->data, list[i].form, shape_x, IL__X_COUNT, &l, err);
         if (rc == IL_OK && l.n > 0) {
-            il__law_say_why(&l, &because);
-            fact f = {.each = linear ? to->each : "",
-                      .ci_method = l.ci_method,
-                      .verdict = il__law_verdict(&l),
-                      .because = il_buf_text(&because),
-                      .n_models = l.n};
+            fact f = {.each = linear ? to->each : "", .ci_method = l.ci_method, .n_models = l.n};
             for (size_t t = 0; t < 3; t++) {
                 f.quantity = list[i].quantities[t];
                 f.unit = list[i].units[t];
-                f.value = term_of(&l, t + 1);
+                judge_term(&l, t + 1, &f, &because);
                 write_fact(to, &f);
             }
-            rc = linear ? write_ratio(to, &l, f, err) : IL_OK;
+            rc = linear ? write_ratio(to, &l, f, &because, err) : IL_OK;
         }
         rc = rc ? rc : because.status ? il_fail(err, because.status, "no memory for words") : IL_OK;
         il_buf_free(&because);
@@ -163,6 +198,17 @@ static il_interval share_of(double part, il_interval slope, bool rest)
     return rest ? (il_interval){1 - out.estimate, 1 - out.high, 1 - out.low} : out;
 }
 
+/* Says why a share is none, or NULL. */
+static const char *share_unclear(il_interval share)
+{
+    if (!(fmax(share.estimate - share.low, share.high - share.estimate) <= WIDEST_SHARE)) {
+        return "its interval is wider than a quarter of the whole on one side";
+    }
+    return share.high < 0 || share.low > 1
+               ? "it lies outside of 0 to 1: a ceiling was measured too low or too high"
+               : NULL;
+}
+
 static void write_shares(const target *to, const il__law *l, const il__law_data *sweep, fact f,
                          const char *at)
 {
@@ -193,38 +239,50 @@ static void write_shares(const target *to, const il__law *l, const il__law_data 
         (void)snprintf(name, sizeof name, "depth_share_%s@%s", shares[i].name, at);
         f.quantity = name;
         f.value = shares[i].value;
-        write_fact(to, &f);
+        fact its = f;
+        const char *unclear = strcmp(f.verdict, "supported") == 0 ? share_unclear(f.value) : NULL;
+        its.verdict = unclear ? "not_identifiable" : f.verdict;
+        its.because = unclear ? unclear : f.because;
+        write_fact(to, &its);
     }
 }
 
 /* The models of one width and head count, which differ in depth. */
-static int write_sweep(const target *to, const il__law_data *sweep, const char *at, il_error *err)
+static int write_sweep(const target *to, const il__law_data *sweep, const char *at,
+                       const char *used, il_error *err)
 {
     char x_name[80];
     char name[96];
     il__law l;
     il_buf because;
+    il_buf bend;
     il_buf_init(&because, 1 << 16);
+    il_buf_init(&bend, 1 << 12);
     (void)snprintf(x_name, sizeof x_name, "n_layer@%s", at);
     int rc = il__law_fit(to->run, sweep, IL_FORM_AFFINE, x_name, IL__X_n_layer, &l, err);
     if (rc == IL_OK && l.n > 0) {
-        il__law_say_why(&l, &because);
-        fact f = {.quantity = name,
-                  .each = to->each,
-                  .ci_method = l.ci_method,
-                  .verdict = il__law_verdict(&l),
-                  .because = il_buf_text(&because),
-                  .n_models = l.n};
-        f.unit = "ms/layer";
-        f.value = term_of(&l, 1);
-        (void)snprintf(name, sizeof name, "layer_sweep_slope_ms@%s", at);
-        write_fact(to, &f);
-        f.unit = "ms";
-        f.value = term_of(&l, 0);
-        (void)snprintf(name, sizeof name, "layer_sweep_intercept_ms@%s", at);
-        write_fact(to, &f);
+        bool bends = il__depths_bend(&l, &bend, err);
+        fact f = {.quantity = name, .each = to->each, .ci_method = l.ci_method, .n_models = l.n};
+        for (size_t term = 0; term < 2; term++) {
+            /* Last the slope, which the shares are parts of. */
+            bool slope = term == 1;
+            judge_term(&l, term, &f, &because);
+            if (bends) {
+                f.verdict = "not_identifiable";
+                f.because = il_buf_text(&bend);
+            } else {
+                (void)il_buf_puts(&because, used);
+                f.because = il_buf_text(&because);
+            }
+            f.unit = slope ? "ms/layer" : "ms";
+            (void)snprintf(name, sizeof name, "layer_sweep_%s_ms@%s", slope ? "slope" : "intercept",
+                           at);
+            write_fact(to, &f);
+        }
         write_shares(to, &l, sweep, f, at);
     }
+    rc = rc ? rc : bend.status ? il_fail(err, bend.status, "no memory for words") : IL_OK;
+    il_buf_free(&bend);
     rc = rc ? rc : because.status ? il_fail(err, because.status, "no memory for words") : IL_OK;
     il_buf_free(&because);
     il__law_free(&l);
@@ -268,6 +326,24 @@ static size_t end_of(const il__law_model *models, size_t n, size_t from, bool sa
     return end;
 }
 
+/* Where enough depths lie in one tier, those alone; used says so. */
+static void keep_one_tier(il__law_data *sweep, char *used, size_t used_bytes)
+{
+    size_t from;
+    size_t n = il__depths_in_one_tier(sweep->models, sweep->n_models, &from);
+    size_t all = sweep->n_models;
+    used[0] = '\0';
+    if (n < all && count_depths(sweep->models + from, n) >= LEAST_DEPTHS) {
+        sweep->models += from;
+        sweep->n_models = n;
+        (void)snprintf(used, used_bytes,
+                       "; of %zu models those of %g to %g layers, whose steps lie in one tier of "
+                       "memory",
+                       all, sweep->models[0].x[IL__X_n_layer],
+                       sweep->models[n - 1].x[IL__X_n_layer]);
+    }
+}
+
 static int write_sweeps(const target *to, il_error *err)
 {
     size_t n = to->data->n_models;
@@ -292,7 +368,9 @@ static int write_sweeps(const target *to, il_error *err)
             il__law_data sweep = *to->data;
             sweep.models = models + i;
             sweep.n_models = end - i;
-            rc = write_sweep(to, &sweep, at, err);
+            char used[128];
+            keep_one_tier(&sweep, used, sizeof used);
+            rc = write_sweep(to, &sweep, at, used, err);
         }
         i = end;
     }

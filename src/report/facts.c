@@ -45,6 +45,7 @@ static int tables_load(il_facts *f, il_error *err)
                 {"leave_one_out.csv", &f->leave_one_out, false},
                 {"law_points.csv", &f->law_points, false},
                 {"law_curves.csv", &f->law_curves, false},
+                {"baselines.csv", &f->baselines, false},
                 {"shape_costs.csv", &f->shape_costs, false},
                 {"noise_floor.csv", &f->noise, false},
                 {"blocks.csv", &f->blocks, false},

@@ -19,7 +19,7 @@ typedef struct il_facts {
     il_artifact median_rows, outcomes; /* what medians was read from; always present */
     il_artifact summary, agg, fits;    /* of the original study; always present */
     /* Those below may be absent. */
-    il_artifact laws, leave_one_out, law_points, law_curves, shape_costs;
+    il_artifact laws, leave_one_out, law_points, law_curves, baselines, shape_costs;
     il_artifact noise, blocks, sampling, tails, steps, steady, regimes, crossovers;
     il_artifact first_limit, rankings, efficiency, claims;
     il_artifact cold_start, parity, memory, energy, early_stop;

@@ -41,6 +41,8 @@ int il__context_finding(il__making *m, const char *backend);
 int il__prefill_finding(il__making *m, const char *backend);
 int il__shape_findings(il__making *m, const char *backend);
 int il__regime_findings(il__making *m, const char *backend);
+/* "; that is an average over regimes, which change where …", or "" where none is supported. */
+const char *il__regime_clause(il__making *m, const char *backend, const char *mode);
 int il__claim_findings(il__making *m);
 int il__crossover_findings(il__making *m);
 int il__limit_findings(il__making *m);

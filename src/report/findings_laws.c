@@ -115,6 +115,12 @@ static const char *because_text(il__making *m, size_t row)
     return il__say(m, "%s", n ? clean : "no reason was recorded");
 }
 
+/* A law may stand, no model overturning its exponent, and still be too coarse to predict with. */
+static const char *coarse_text(const il_artifact *t, size_t row)
+{
+    return il_artifact_number(t, row, "loo_mape") > 0.5 ? ", too much to predict with" : "";
+}
+
 static int law_finding(il__making *m, size_t row)
 {
     const il_artifact *t = &m->facts->laws;
@@ -143,10 +149,51 @@ static int law_finding(il__making *m, size_t row)
         m, false, "supported",
         il__say(m,
                 "On %s the time of %s grows as a power of %s with exponent %s over "
-                "%s models; no model left out overturns it%s%s.",
+                "%s models; no model left out overturns it%s%s%s.",
                 backend, what, x, slope_text(m, row), il_artifact_text(t, row, "n_models"), unsure,
-                predicted),
+                predicted, predicted[0] ? coarse_text(t, row) : ""),
         il__law_key(m, row));
+}
+
+/* ---- what a law has to beat ---- */
+
+/* The best baseline that fits no form, when it foretells models left out no worse than the chosen
+ * law of the same backend, batch size and mode; SIZE_MAX when the law beats them all. */
+static size_t beaten_by(const il_facts *f, size_t law)
+{
+    const il_artifact *t = &f->laws, *b = &f->baselines;
+    double own = il_artifact_number(t, law, "loo_mape"), least = INFINITY;
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < b->n_rows; i++) {
+        double its = il_artifact_number(b, i, "loo_mape");
+        bool same =
+            strcmp(il_artifact_text(t, law, "backend"), il_artifact_text(b, i, "backend")) == 0 &&
+            strcmp(il_artifact_text(t, law, "mode"), il_artifact_text(b, i, "mode")) == 0 &&
+            il_artifact_number(t, law, "batch_size") == il_artifact_number(b, i, "batch_size");
+        if (same && strcmp(il_artifact_text(b, i, "baseline"), "params_power") != 0 &&
+            its < least) {
+            least = its;
+            best = i;
+        }
+    }
+    /* A law that cannot foretell some model at all (a blank error) is beaten too. */
+    return best != SIZE_MAX && !(own < least) ? best : SIZE_MAX;
+}
+
+/* "one constant times bytes read misses a model left out by 35 % on average". */
+static const char *baseline_text(il__making *m, size_t row)
+{
+    const il_artifact *b = &m->facts->baselines;
+    const char *which = il_artifact_text(b, row, "baseline");
+    const char *x = il__name(m, il_findings_x_words(il_artifact_text(b, row, "x")));
+    double error = 100.0 * il_artifact_number(b, row, "loo_mape");
+    const char *what = strcmp(which, "one_constant") == 0 ? il__say(m, "one constant times %s", x)
+                       : strcmp(which, "measured_floor") == 0 ? "the floor of the machine itself"
+                       : strcmp(which, "nearest_neighbour") == 0
+                           ? "the time of the model nearest in size"
+                           : "the mean of the others";
+    return il__say(m, "%s misses a model left out by %.*f %% on average", what,
+                   error < 10.0 ? 1 : 0, error);
 }
 
 /* ---- the law that was chosen ---- */
@@ -224,6 +271,20 @@ static int selected_finding(il__making *m, size_t row)
     const char *form = il_artifact_text(t, row, "form"), *x = il_artifact_text(t, row, "x");
     const char *backend = il__name(m, il_artifact_text(t, row, "backend"));
     const char *what = il__mode_words(il_artifact_text(t, row, "mode"));
+    size_t better = beaten_by(m->facts, row);
+    if (better != SIZE_MAX && law_supported(t, row)) {
+        const char *nested = nested_text(m, row, ": ");
+        il__cite(m, t, row);
+        il__cite(m, &m->facts->baselines, better);
+        return il__finding_add(
+            m, false, "not_identifiable",
+            il__say(m,
+                    "On %s no law predicts the time of %s: the one that was chosen over %s models, "
+                    "%s, is no better than a baseline%s, and %s.",
+                    backend, what, il_artifact_text(t, row, "n_models"), form_words(m, form, x),
+                    nested, baseline_text(m, better)),
+            il__law_key(m, row));
+    }
     if (strcmp(form, "power") == 0) {
         return law_finding(m, row);
     }
@@ -238,9 +299,9 @@ static int selected_finding(il__making *m, size_t row)
     }
     return il__finding_add(
         m, false, "supported",
-        il__say(m, "On %s the time of %s over %s models is best predicted as %s%s%s.", backend,
+        il__say(m, "On %s the time of %s over %s models is best predicted as %s%s%s%s.", backend,
                 what, il_artifact_text(t, row, "n_models"), form_words(m, form, x),
-                fixed_text(m, row), nested_text(m, row, "; ")),
+                fixed_text(m, row), nested_text(m, row, "; "), coarse_text(t, row)),
         il__law_key(m, row));
 }
 
@@ -285,13 +346,14 @@ static const char *answer_selected(il__making *m, size_t chosen, size_t asked)
                               il__name(m, il_findings_x_words(il_artifact_text(t, asked, "x"))),
                               because_text(m, asked));
     }
-    return il__say(m, "In between, the time is best predicted as %s%s%s%s%s%s.",
-                   form_words(m, form, il_artifact_text(t, chosen, "x")),
-                   power ? ", exponent " : "", power ? slope_text(m, chosen) : "",
-                   power && takes_in_zero(t, chosen)
-                       ? "; the interval takes in 0, so it may not grow at all"
-                       : "",
-                   nested_text(m, chosen, "; "), no_exponent ? no_exponent : "");
+    return il__say(
+        m, "In between, the time is best predicted as %s%s%s%s%s%s%s%s.",
+        form_words(m, form, il_artifact_text(t, chosen, "x")), power ? ", exponent " : "",
+        power ? slope_text(m, chosen) : "",
+        power && takes_in_zero(t, chosen) ? "; the interval takes in 0, so it may not grow at all"
+                                          : "",
+        power ? il__regime_clause(m, il_artifact_text(t, chosen, "backend"), "kv_decode") : "",
+        nested_text(m, chosen, "; "), coarse_text(t, chosen), no_exponent ? no_exponent : "");
 }
 
 const char *il__answer_law(il__making *m, const char *backend)
@@ -303,6 +365,12 @@ const char *il__answer_law(il__making *m, const char *backend)
     }
     const char *x = il__name(m, il_findings_x_words(il_artifact_text(t, row, "x")));
     size_t chosen = il__law_selected(m->facts, backend, "kv_decode", NAN);
+    size_t better = chosen != SIZE_MAX ? beaten_by(m->facts, chosen) : SIZE_MAX;
+    if (better != SIZE_MAX) {
+        return il__say(m, "In between no law predicts better than a baseline: %s%s.",
+                       baseline_text(m, better),
+                       nested_text(m, chosen, "; by the law that was chosen, "));
+    }
     if (chosen != SIZE_MAX && law_supported(t, chosen)) {
         return answer_selected(m, chosen, row);
     }

@@ -125,6 +125,83 @@ static size_t regime_row(const il_artifact *t, const char *backend, const char *
     return SIZE_MAX;
 }
 
+/* Units that people read: bytes in MB, FLOPs and parameters in millions. */
+static const char *place_text(il__making *m, size_t row)
+{
+    const il_artifact *t = &m->facts->regimes;
+    const char *x = il_artifact_text(t, row, "x");
+    bool bytes = strcmp(x, "bytes_read") == 0;
+    double scale = bytes || strcmp(x, "flops") == 0 ? 1e-6 : 1;
+    char text[96];
+    il_words_interval(text, sizeof text, scale * il_artifact_number(t, row, "break_at"),
+                      scale * il_artifact_number(t, row, "ci_low"),
+                      scale * il_artifact_number(t, row, "ci_high"));
+    return bytes ? il__say(m, "%s MB", text)
+                 : il__say(m, "%s million %s", text, il__name(m, il_findings_x_words(x)));
+}
+
+/* The second break of the same law, when it is supported too. */
+static size_t next_break(const il_artifact *t, size_t row)
+{
+    static const char *const keys[] = {"backend", "mode", "x", "batch_size", "n_breaks"};
+    size_t next = row + 1;
+    for (size_t k = 0; k < sizeof keys / sizeof *keys && next < t->n_rows; k++) {
+        if (!is(t, next, keys[k], il_artifact_text(t, row, keys[k]))) {
+            return SIZE_MAX;
+        }
+    }
+    return next < t->n_rows && is(t, row, "n_breaks", "2") && supported(t, next) ? next : SIZE_MAX;
+}
+
+/* What the last cache holds, where a step reads about as much. */
+static const char *cache_text(il__making *m, size_t row)
+{
+    const json_t *machine = json_object_get(m->facts->manifest, "machine");
+    double l3 = json_number_value(json_object_get(json_object_get(machine, "caches"), "l3_bytes"));
+    double at = il_artifact_number(&m->facts->regimes, row, "break_at");
+    if (!is(&m->facts->regimes, row, "x", "bytes_read") || !(at > l3 / 4 && at < l3 * 4)) {
+        return "";
+    }
+    return il__say(m, "; the L3 cache of this machine holds %.1f MB", l3 / 1e6);
+}
+
+static const char *break_sentence(il__making *m, size_t row, const char *what)
+{
+    const il_artifact *t = &m->facts->regimes;
+    const char *name = il__name(m, il_artifact_text(t, row, "backend"));
+    const char *verb = is(t, row, "x", "bytes_read") ? "where a step reads" : "at";
+    size_t next = next_break(t, row);
+    if (next == SIZE_MAX) {
+        return il__say(m,
+                       "On %s the time of %s changes its regime %s %s: the exponent is %s below "
+                       "and %s above%s.",
+                       name, what, verb, place_text(m, row), plain_text(m, t, row, "slope_below"),
+                       plain_text(m, t, row, "slope_above"), cache_text(m, row));
+    }
+    il__cite(m, t, next);
+    return il__say(
+        m,
+        "On %s the time of %s changes its regime twice, %s %s and %s: the exponent is %s "
+        "below, %s between and %s above%s.",
+        name, what, verb, place_text(m, row), place_text(m, next),
+        plain_text(m, t, row, "slope_below"), plain_text(m, t, row, "slope_above"),
+        plain_text(m, t, next, "slope_above"), cache_text(m, row));
+}
+
+const char *il__regime_clause(il__making *m, const char *backend, const char *mode)
+{
+    const il_artifact *t = &m->facts->regimes;
+    size_t row = regime_row(t, backend, mode);
+    if (row == SIZE_MAX || !isfinite(il_artifact_number(t, row, "break_at"))) {
+        return "";
+    }
+    size_t next = next_break(t, row);
+    bool bytes = is(t, row, "x", "bytes_read");
+    return il__say(m, "; that is an average over regimes, which change %s %s%s%s",
+                   bytes ? "where a step reads" : "at", place_text(m, row),
+                   next == SIZE_MAX ? "" : " and ", next == SIZE_MAX ? "" : place_text(m, next));
+}
+
 /* One judgement a mode, against what decode reads first: the x's go together. */
 int il__regime_findings(il__making *m, const char *backend)
 {
@@ -138,19 +215,15 @@ int il__regime_findings(il__making *m, const char *backend)
         }
         const char *name = il__name(m, backend), *what = il__mode_words(modes[k]);
         const char *x = il__name(m, il_findings_x_words(il_artifact_text(t, i, "x")));
-        const char *below = plain_text(m, t, i, "slope_below");
-        const char *above = plain_text(m, t, i, "slope_above");
+        const char *key = key_text(m, t, i, keys, 4);
         const char *sentence =
             isfinite(il_artifact_number(t, i, "break_at"))
-                ? il__say(m,
-                          "On %s the time of %s changes its regime where %s reach %s: the exponent "
-                          "is %s below and %s above.",
-                          name, what, x, interval_text(m, t, i, "break_at"), below, above)
+                ? break_sentence(m, i, what)
                 : il__say(m,
                           "On %s the time of %s keeps one regime over the %s that were run: no "
                           "break that would change its exponent is left possible.",
                           name, what, x);
-        int rc = il__finding_add(m, false, "supported", sentence, key_text(m, t, i, keys, 4));
+        int rc = il__finding_add(m, false, "supported", sentence, key);
         if (rc != IL_OK) {
             return rc;
         }

@@ -62,6 +62,31 @@ static void put_selected(il__doc *doc, const il_facts *f)
     }
 }
 
+static void put_baselines(il__doc *doc, const il_facts *f)
+{
+    static const il__shown columns[] = {
+        {"backend", "backend", IL__SHOW_TEXT, NULL, NULL},
+        {"batch", "batch_size", IL__SHOW_NUMBER, NULL, NULL},
+        {"mode", "mode", IL__SHOW_TEXT, NULL, NULL},
+        {"baseline", "baseline", IL__SHOW_WORDS, NULL, NULL},
+        {"from", "x", IL__SHOW_X, NULL, NULL},
+        {"models", "n_models", IL__SHOW_NUMBER, NULL, NULL},
+        {"held-out error", "loo_mape", IL__SHOW_SHARE, NULL, NULL},
+        {"nested error of the law", "law_loo_mape", IL__SHOW_SHARE, NULL, NULL},
+        {"skill of the law", "skill", IL__SHOW_SHARE, NULL, NULL},
+        {"best baseline", "best", IL__SHOW_YES, NULL, NULL}};
+    if (f->baselines.n_rows == 0) {
+        return;
+    }
+    il__doc_subsection(doc, "Against baselines");
+    il__doc_say(doc,
+                "What anyone could say without a law: the mean of the other models, a power of "
+                "parameters, one constant times bytes or FLOPs, the measured floor, the model "
+                "nearest in size. Skill is 1 less the ratio of the errors: at 0 or below the "
+                "law adds nothing.");
+    (void)il__doc_artifact(doc, f, &f->baselines, "", columns, 10, NULL, NULL);
+}
+
 static bool competes(const il_artifact *t, size_t row, const void *context)
 {
     (void)context;
@@ -166,6 +191,7 @@ void il__report_laws(il__doc *doc, const il_facts *f, const il__pictures *pictur
         il__doc_plot(doc, &pictures->residuals.plot, &pictures->residuals.narrow,
                      pictures->residuals.caption);
     }
+    put_baselines(doc, f);
     put_competing(doc, f);
     put_exponents(doc, f);
     if (pictures->has_left_out) {

@@ -199,9 +199,9 @@ void il__report_evidence(il__doc *doc, const il_facts *f, const il_findings *fou
 {
     const cited all = {{found->items, found->cannot}, {found->n_items, found->n_cannot}};
     const il_artifact *const tables[] = {
-        &f->median_rows, &f->laws,   &f->leave_one_out, &f->shape_costs, &f->noise,
-        &f->steps,       &f->tails,  &f->regimes,       &f->crossovers,  &f->first_limit,
-        &f->rankings,    &f->claims, &f->sampling,      &f->outcomes};
+        &f->median_rows, &f->laws,     &f->leave_one_out, &f->baselines, &f->shape_costs,
+        &f->noise,       &f->steps,    &f->tails,         &f->regimes,   &f->crossovers,
+        &f->first_limit, &f->rankings, &f->claims,        &f->sampling,  &f->outcomes};
     il__doc_section(doc, "evidence", "Evidence");
     il__doc_say(doc, "The rows that the findings name, as they stand in their files.");
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {

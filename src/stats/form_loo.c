@@ -5,6 +5,7 @@
 #include "stats/dist.h"
 #include "stats/order.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,14 +118,19 @@ void il_form_loo_free(il_form_loo *loo)
     il_loo_free(&loo->loo);
 }
 
-static size_t count_decisive(const il_form_loo *loo)
+/* Which terms a verdict hangs on: one, or with n_terms those that the form is judged by. */
+static bool counts(const il_form_loo *loo, size_t only, size_t term)
+{
+    return only < loo->fit.n_terms ? term == only : il_form_term_judged(loo->fit.form, term);
+}
+
+static size_t count_decisive(const il_form_loo *loo, size_t only)
 {
     size_t n = 0;
     for (size_t i = 0; i < loo->loo.n; i++) {
         bool any = false;
         for (size_t t = 0; t < loo->fit.n_terms; t++) {
-            any = any || (il_form_term_judged(loo->fit.form, t) &&
-                          loo->loo.rows[i * loo->fit.n_terms + t].decisive);
+            any = any || (counts(loo, only, t) && loo->loo.rows[i * loo->fit.n_terms + t].decisive);
         }
         n += any;
     }
@@ -139,11 +145,11 @@ static double change_of(const il_form_loo *loo, size_t model, size_t term)
 }
 
 /* The judged term and model with the largest change among the decisive ones. */
-static void find_decisive(const il_form_loo *loo, il_form_judgement *out)
+static void find_decisive(const il_form_loo *loo, size_t only, il_form_judgement *out)
 {
     double largest = -1;
     for (size_t t = 0; t < loo->fit.n_terms; t++) {
-        if (!il_form_term_judged(loo->fit.form, t)) {
+        if (!counts(loo, only, t)) {
             continue;
         }
         for (size_t i = 0; i < loo->loo.n; i++) {
@@ -166,15 +172,15 @@ static bool confounded(const il_form_columns *columns)
     return any;
 }
 
-il_form_judgement il_form_judge(const il_form_loo *loo)
+static il_form_judgement judge(const il_form_loo *loo, size_t only)
 {
     size_t n = loo->loo.n;
     il_form_judgement out = {.verdict = IL_FORM_SUPPORTED,
                              .model = n,
-                             .term = loo->fit.n_terms - 1,
+                             .term = only < loo->fit.n_terms ? only : loo->fit.n_terms - 1,
                              .n_needed = loo->fit.n_terms + 3,
-                             .n_decisive = count_decisive(loo)};
-    find_decisive(loo, &out);
+                             .n_decisive = count_decisive(loo, only)};
+    find_decisive(loo, only, &out);
     if (n < out.n_needed) {
         out.verdict = IL_FORM_TOO_FEW_MODELS;
         return out;
@@ -197,6 +203,17 @@ il_form_judgement il_form_judge(const il_form_loo *loo)
         out.verdict = IL_FORM_DECISIVE;
     }
     return out;
+}
+
+il_form_judgement il_form_judge(const il_form_loo *loo)
+{
+    return judge(loo, loo->fit.n_terms);
+}
+
+il_form_judgement il_form_judge_term(const il_form_loo *loo, size_t term)
+{
+    assert(term < loo->fit.n_terms);
+    return judge(loo, term);
 }
 
 int il_form_loo_error(const il_form_loo *loo, const double *ms, double *mape, double *p95,

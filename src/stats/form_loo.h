@@ -47,6 +47,9 @@ void il_form_loo_free(il_form_loo *loo);
 /* The verdict on the law: the first that applies in the order of il_form_verdict. It is not
  * identifiable when any judged term has a decisive model. */
 il_form_judgement il_form_judge(const il_form_loo *loo);
+/* The verdict on one term, judged or not: what is the fit's (models, columns, leverage) as above,
+ * and of the decisive models those that decide this term. */
+il_form_judgement il_form_judge_term(const il_form_loo *loo, size_t term);
 
 /* Relative errors |predicted/observed − 1| of left-out models: mean and 95th percentile (type 7) as
  * fractions; infinite when a prediction is not above 0, NaN when a model could not be left out. */

@@ -365,6 +365,62 @@ static void few_models_are_said(void **state)
     table_free(&t);
 }
 
+/* Heads cost nothing: that hangs on single models, the exponents of depth and width do not. */
+static double without_heads(const double *shape)
+{
+    return 0.01 * pow(shape[0], 0.9) * pow(shape[1], 0.6);
+}
+
+static void each_cost_is_judged_by_its_own_term(void **state)
+{
+    (void)state;
+    grid("prefill", 1, false, 0.05, without_heads);
+    table t;
+    load("laws.csv", &t);
+    size_t row = row_of(&t, "prefill", "n_layer*d_model*n_head", "depth_width", "beta_n_layer");
+    assert_string_equal(table_at(&t, row, "verdict"), "not_identifiable");
+    assert_non_null(strstr(table_at(&t, row, "because"), "beta_n_head"));
+    table_free(&t);
+    load("shape_costs.csv", &t);
+    row = cost_row(&t, "exponent_n_head");
+    assert_string_equal(table_at(&t, row, "verdict"), "not_identifiable");
+    for (int i = 0; i < 2; i++) {
+        row = cost_row(&t, i == 0 ? "exponent_n_layer" : "exponent_d_model");
+        assert_string_equal(table_at(&t, row, "verdict"), "supported");
+        assert_null(strstr(table_at(&t, row, "because"), "beta_n_head"));
+        assert_non_null(
+            strstr(table_at(&t, row, "because"), i == 0 ? "beta_n_layer" : "beta_d_model"));
+    }
+    table_free(&t);
+}
+
+/* A sweep that is no line has no time per layer; nor has a sum that foresees a time below 0. */
+static double bent(const double *shape)
+{
+    return 1e-6 * pow(shape[0], 1.4) * pow(shape[1], 2);
+}
+
+static void a_bent_sweep_has_no_slope(void **state)
+{
+    (void)state;
+    grid("prefill", 1, false, 0.005, bent);
+    table t;
+    load("shape_costs.csv", &t);
+    static const char *const names[] = {"layer_sweep_slope_ms@d=64",
+                                        "layer_sweep_intercept_ms@d=64"};
+    for (int i = 0; i < 2; i++) {
+        size_t row = cost_row(&t, names[i]);
+        assert_string_equal(table_at(&t, row, "verdict"), "not_identifiable");
+        assert_non_null(strstr(table_at(&t, row, "because"), "no straight line"));
+    }
+    size_t row = cost_row(&t, "per_layer_ms");
+    assert_string_equal(table_at(&t, row, "verdict"), "not_identifiable");
+    assert_non_null(strstr(table_at(&t, row, "because"), "the sum does not hold"));
+    row = cost_row(&t, "exponent_n_layer");
+    assert_string_equal(table_at(&t, row, "verdict"), "supported");
+    table_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +432,8 @@ int main(void)
         cmocka_unit_test(confounded_shapes_are_named),
         cmocka_unit_test(the_gate_closes_on_near_dependence),
         cmocka_unit_test(few_models_are_said),
+        cmocka_unit_test(each_cost_is_judged_by_its_own_term),
+        cmocka_unit_test(a_bent_sweep_has_no_slope),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
