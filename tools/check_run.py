@@ -160,7 +160,9 @@ class Call:
 class Run:
     def __init__(self, directory):
         self.dir, self.plan, self.calls = directory, None, {}
-        self.closures, self.arms, self.loads = [], [], []
+        self.closures, self.loads = [], []
+        self.arm_calls = []
+        self.arms = {}  # (cell, block, pair, arm) -> its calls, of the last attempt
         with open(os.path.join(directory, "journal.jsonl"), "rb") as f:
             lines = f.read().split(b"\n")
         for i, raw in enumerate(lines):
@@ -184,8 +186,13 @@ class Run:
                 self.calls[o["call_idx"]] = Call(o)  # the last line counts
             elif kind == "closure" and o["status"] == "ok":
                 self.closures.append(o)
-            elif kind == "aa" and o["status"] == "ok":
-                self.arms.append(o)
+            elif kind == "aa":
+                calls = self.arms.setdefault((o["cell"], o["block"], o["pair"], o["arm"]), [])
+                if calls and o.get("rep", 0) <= calls[-1].get("rep", 0):
+                    calls.clear()
+                calls.append(o)
+                if o["status"] == "ok":
+                    self.arm_calls.append(o)
             elif kind == "cold":
                 self.loads.append(o)
         self.cells = self.plan["cells"]
@@ -224,7 +231,7 @@ def check_journal(run):
                  c.block * plan["repetitions"] + i - plan["warmup_repetitions"], o["rep"])
         if c.status == "ok":
             spans.append((o["t0_ns"], c.end, f"call {idx}"))
-    for o in run.closures + run.arms:
+    for o in run.closures + run.arm_calls:
         spans.append((o["t0_ns"], o["t_end_ns"], f"{o['kind']} of cell {o['cell']}"))
     spans.sort()
     for a, b in zip(spans, spans[1:]):
@@ -359,12 +366,12 @@ def check_noise(run):
         what = f"noise_floor.csv: {row['cell']} {mode}"
         seen.add((cid, mode))
         arms = {}
-        for o in run.arms:
-            if o["cell"] == cid:
-                ns = {"prefill": o["t_first_ns"] - o["t0_ns"],
-                      "kv_decode": o["t_end_ns"] - o["t_first_ns"],
-                      "e2e_kv": o["t_end_ns"] - o["t0_ns"]}[mode]
-                arms.setdefault((o["block"], o["pair"]), {})[o["arm"]] = ns
+        first, last = {"prefill": ("t0_ns", "t_first_ns"), "kv_decode": ("t_first_ns", "t_end_ns"),
+                       "e2e_kv": ("t0_ns", "t_end_ns")}[mode]
+        for (cell_of, block, pair, arm), calls in run.arms.items():
+            times = [o[last] - o[first] for o in calls if o["status"] == "ok"]
+            if cell_of == cid and times:
+                arms.setdefault((block, pair), {})[arm] = median(times)
         ratios = [a["b"] / a["a"] for a in arms.values() if len(a) == 2]
         ratio, low, high = log_mean(ratios) if ratios else (math.nan,) * 3
         same(what + " aa_ratio", ratio, num(row["aa_ratio"]), 1e-8)
@@ -384,7 +391,7 @@ def check_noise(run):
         if "closure_ci_low" in row:
             same(what + " closure_ci_low", low, num(row["closure_ci_low"]), 1e-7)
             same(what + " closure_ci_high", high, num(row["closure_ci_high"]), 1e-7)
-    for o in run.arms:
+    for o in run.arm_calls:
         if run.plan["blocks"] > 1 and (o["cell"], "e2e_kv") not in seen:
             fail(f"noise_floor.csv lacks the A/A arms of cell {o['cell']}")
 

@@ -127,10 +127,13 @@ def write_run(directory, args, seed):
                                           "decode_steps": GEN, "state": {}})
         for pair, arm in rng.sample([(p, a) for p in range(3) for a in "ab"], 6):
             cell = plan["cells"][arms[pair]]
-            t = truth.stamps(journal, cell, truth.process())
-            journal.write("aa", {"cell": cell["cell"], "block": block, "arm": arm, "pair": pair,
-                                 "status": "ok", "reason": None, "t0_ns": t[0], "t_first_ns": t[1],
-                                 "t_end_ns": t[-1], "decode_steps": GEN, "state": {}})
+            process = truth.process()
+            for rep in range(args.repetitions):
+                t = truth.stamps(journal, cell, process)
+                journal.write("aa", {"cell": cell["cell"], "block": block, "arm": arm,
+                                     "pair": pair, "rep": rep, "status": "ok", "reason": None,
+                                     "t0_ns": t[0], "t_first_ns": t[1], "t_end_ns": t[-1],
+                                     "decode_steps": GEN, "state": {}})
     journal.file.close()
 
 

@@ -126,7 +126,7 @@ static double arm_ms(const il_aa *arm, const char *mode)
     if (strcmp(mode, "prefill") == 0) {
         return arm->prefill_ms;
     }
-    return strcmp(mode, "kv_decode") == 0 ? arm->e2e_ms - arm->prefill_ms : arm->e2e_ms;
+    return strcmp(mode, "kv_decode") == 0 ? arm->decode_ms : arm->e2e_ms;
 }
 
 static bool is_cell(const il_run_facts *facts, const il_aa *arm, const il__compare_cell *cell)
@@ -149,19 +149,16 @@ int il__compare_arms(const il__compare_side *side, const il__compare_cell *cell,
         return il_fail(err, IL_E_NOMEM, "no memory for A/A times");
     }
     size_t n = 0;
-    for (size_t i = 0; i < facts->n_aas; i++) {
+    for (size_t i = 0; i + 1 < facts->n_aas; i++) {
         const il_aa *a = &facts->aas[i];
         if (a->arm_b || !is_cell(facts, a, cell)) {
             continue;
         }
-        for (size_t k = 0; k < facts->n_aas; k++) {
-            const il_aa *b = &facts->aas[k];
-            double ratio = arm_ms(b, cell->mode) / arm_ms(a, cell->mode);
-            if (b->arm_b && b->cell == a->cell && b->block == a->block && b->pair == a->pair &&
-                ratio > 0 && !isinf(ratio)) {
-                ratios[n++] = ratio;
-                break;
-            }
+        const il_aa *b = a + 1; /* arm b of a pair follows its arm a */
+        double ratio = arm_ms(b, cell->mode) / arm_ms(a, cell->mode);
+        if (b->arm_b && b->cell == a->cell && b->block == a->block && b->pair == a->pair &&
+            ratio > 0 && !isinf(ratio)) {
+            ratios[n++] = ratio;
         }
     }
     il_ratio found;

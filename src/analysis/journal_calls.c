@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "analysis/journal_calls.h"
 
+#include "analysis/arms.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "stats/order.h"
@@ -294,21 +295,26 @@ static int add_closure(load *l, const json_t *line, il_error *err)
 
 static int add_aa(load *l, const json_t *line, il_error *err)
 {
-    il_run_facts *f = l->facts;
+    il_vector *v = &l->journal->arm_calls;
     const char *status = text_of(line, "status");
     const char *arm = text_of(line, "arm");
-    il_aa aa = {.prefill_ms = ms_between(line, "t0_ns", "t_first_ns"),
-                .e2e_ms = ms_between(line, "t0_ns", "t_end_ns"),
-                .arm_b = arm && strcmp(arm, "b") == 0};
-    if (!status || strcmp(status, "ok") != 0 || !arm || isnan(aa.e2e_ms) ||
-        !small_index(line, "cell", UINT32_MAX, &aa.cell) ||
-        !small_index(line, "block", UINT32_MAX, &aa.block) ||
-        !small_index(line, "pair", UINT32_MAX, &aa.pair)) {
+    bool ok = status && strcmp(status, "ok") == 0;
+    il__arm_call call = {.prefill_ms = ok ? ms_between(line, "t0_ns", "t_first_ns") : NAN,
+                         .e2e_ms = ok ? ms_between(line, "t0_ns", "t_end_ns") : NAN,
+                         .arm_b = arm && strcmp(arm, "b") == 0,
+                         .at = v->count};
+    if (!arm || !small_index(line, "cell", UINT32_MAX, &call.cell) ||
+        !small_index(line, "block", UINT32_MAX, &call.block) ||
+        !small_index(line, "pair", UINT32_MAX, &call.pair)) {
         return IL_OK;
     }
-    int rc = grow((void **)&f->aas, &l->journal->cap_aas, f->n_aas, sizeof aa, err);
+    /* Journals of the first versions hold one call an arm and no rep. */
+    if (!small_index(line, "rep", UINT32_MAX, &call.rep)) {
+        call.rep = 0;
+    }
+    int rc = il_vector_resize(v, l->journal->scratch_dir, v->count + 1, err);
     if (rc == IL_OK) {
-        f->aas[f->n_aas++] = aa;
+        ((il__arm_call *)v->data)[call.at] = call;
     }
     return rc;
 }
@@ -625,6 +631,7 @@ int il__journal_load(const char *path, const char *scratch_dir, il__journal *out
     *out = (il__journal){.scratch_dir = scratch_dir};
     il_vector_init(&out->calls, sizeof(il__call));
     il_vector_init(&out->steps, sizeof(double));
+    il_vector_init(&out->arm_calls, sizeof(il__arm_call));
     load l = {out, facts, path};
     il_journal_info info;
     int rc = il_journal_read(path, visit, &l, &info, err);
@@ -637,6 +644,9 @@ int il__journal_load(const char *path, const char *scratch_dir, il__journal *out
                (unsigned long long)info.torn_bytes);
     }
     rc = rc ? rc : finish_facts(out, facts, err);
+    rc = rc ? rc
+            : il__arms_of(out->arm_calls.data, out->arm_calls.count, &facts->aas, &facts->n_aas,
+                          err);
     return rc ? rc : finish_steps(out, facts, err);
 }
 
@@ -647,5 +657,6 @@ void il__journal_free(il__journal *journal)
     json_decref(journal->ran);
     il_vector_free(&journal->calls);
     il_vector_free(&journal->steps);
+    il_vector_free(&journal->arm_calls);
     il_arena_free(&journal->arena);
 }

@@ -52,7 +52,8 @@ typedef struct il__journal {
     il_vector
         steps; /* double: ms of each step of each measured call, in the order of the journal */
     const char *scratch_dir;
-    size_t cap_aas, cap_sentinels, cap_ceilings;
+    il_vector arm_calls; /* il__arm_call, in the order of the journal */
+    size_t cap_sentinels, cap_ceilings;
     const char *last_texts[6]; /* of the previous line, shared when equal */
 } il__journal;
 

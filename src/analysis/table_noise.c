@@ -41,67 +41,40 @@ static double time_of(const il_aa *aa, int mode)
     case PREFILL:
         return aa->prefill_ms;
     case KV_DECODE:
-        return aa->e2e_ms - aa->prefill_ms;
+        return aa->decode_ms;
     default:
         return aa->e2e_ms;
     }
 }
 
-static int by_arm(const void *pa, const void *pb)
-{
-    const il_aa *a = *(const il_aa *const *)pa;
-    const il_aa *b = *(const il_aa *const *)pb;
-    int order = (a->cell > b->cell) - (a->cell < b->cell);
-    order = order ? order : (a->block > b->block) - (a->block < b->block);
-    order = order ? order : (a->pair > b->pair) - (a->pair < b->pair);
-    order = order ? order : a->arm_b - b->arm_b;
-    return order ? order : (a > b) - (a < b);
-}
-
-/* A/A calls by cell, block, pair and arm. */
+/* A/A arms by cell, block, pair and arm, as the journal reader leaves them. */
 typedef struct arms {
-    const il_aa **items;
+    const il_aa *items;
     size_t n, at; /* at: the first that the next cell may have */
-    il_scratch memory;
 } arms;
 
-static int arms_gather(const il__run *run, arms *out, il_error *err)
-{
-    const il_run_facts *facts = run->facts;
-    int rc = il_scratch_take(&out->memory, run->out_dir, facts->n_aas, sizeof *out->items, err);
-    out->items = out->memory.data;
-    for (; rc == IL_OK && out->n < facts->n_aas; out->n++) {
-        out->items[out->n] = &facts->aas[out->n];
-    }
-    if (out->n > 1) {
-        qsort(out->items, out->n, sizeof(const il_aa *), by_arm);
-    }
-    return rc;
-}
-
 /* The arms of a cell; cells are asked for in ascending order. */
-static const il_aa **arms_of(arms *all, uint32_t cell, size_t *n)
+static const il_aa *arms_of(arms *all, uint32_t cell, size_t *n)
 {
     size_t first = all->at;
-    while (first < all->n && all->items[first]->cell < cell) {
+    while (first < all->n && all->items[first].cell < cell) {
         first++;
     }
-    for (all->at = first; all->at < all->n && all->items[all->at]->cell == cell;) {
+    for (all->at = first; all->at < all->n && all->items[all->at].cell == cell;) {
         all->at++;
     }
     *n = all->at - first;
     return all->items + first;
 }
 
-/* Pairs arm a with arm b of the same block and pair, the last a and the first b of a repeated one.
- * a and b hold n_arms each. */
-static int aa_ratio(const il_aa *const *items, size_t n_arms, int mode, double *a, double *b,
+/* Pairs arm a with arm b of the same block and pair. a and b hold n_arms each. */
+static int aa_ratio(const il_aa *items, size_t n_arms, int mode, double *a, double *b,
                     il_ratio *out, il_error *err)
 {
     size_t n = 0;
     for (size_t i = 0; i + 1 < n_arms; i++) {
-        const il_aa *one = items[i];
-        const il_aa *other = items[i + 1];
+        const il_aa *one = &items[i];
+        const il_aa *other = &items[i + 1];
         if (!one->arm_b && other->arm_b && other->block == one->block && other->pair == one->pair &&
             time_of(one, mode) > 0 && time_of(other, mode) > 0) {
             a[n] = time_of(one, mode);
@@ -263,9 +236,8 @@ int il__write_noise(const il__run *run, il_error *err)
         return rc;
     }
     closures gathered = {0};
-    arms pairs = {0};
+    arms pairs = {.items = facts->aas, .n = facts->n_aas};
     rc = closures_gather(run, &gathered, err);
-    rc = rc ? rc : arms_gather(run, &pairs, err);
     rc = rc ? rc : drift(facts, a, b, &machine, err);
     for (size_t c = 0; c < facts->n_cells && rc == IL_OK; c++) {
         il_ratio closure;
@@ -273,7 +245,7 @@ int il__write_noise(const il__run *run, il_error *err)
         no_ratio(&none);
         rc = closure_ratio(facts, &gathered, (uint32_t)c, a, b, &closure, err);
         size_t n_arms;
-        const il_aa **arm = arms_of(&pairs, (uint32_t)c, &n_arms);
+        const il_aa *arm = arms_of(&pairs, (uint32_t)c, &n_arms);
         for (int mode = 0; mode < N_MODES && rc == IL_OK; mode++) {
             il_ratio aa;
             rc = aa_ratio(arm, n_arms, mode, a, b, &aa, err);
@@ -287,7 +259,6 @@ int il__write_noise(const il__run *run, il_error *err)
     il_csv_abandon(&out);
     il_scratch_free(&gathered.memory);
     free(gathered.first);
-    il_scratch_free(&pairs.memory);
     il_scratch_free(&memory);
     return rc;
 }

@@ -136,7 +136,7 @@ static bool block_complete(const il__driver *d, uint32_t block)
     }
     for (uint32_t i = 0; p->aa && i < 2 * d->n_pairs; i++) {
         if (il_plan_has(p, d->pair_cell[i / 2], block) &&
-            !d->history.arms[(size_t)block * d->history.n_pairs * 2 + i]) {
+            !il_history_arm_done(&d->history, (size_t)block * d->history.n_pairs * 2 + i)) {
             return false;
         }
     }
@@ -180,7 +180,8 @@ static int run_blocks(il__driver *d, il_error *err)
 static uint64_t journal_bytes(const il_plan *p)
 {
     uint32_t blocks = p->sampling.rounds;
-    double lines = (double)il_plan_planned_calls(p) + (double)p->n_cells * blocks + 20.0 * blocks;
+    double lines = (double)il_plan_planned_calls(p) + (double)p->n_cells * blocks +
+                   (20.0 + 6.0 * (double)p->study->n_backends * p->repetitions) * blocks;
     double gen = il_study_gen_tokens(p->study);
     return (uint64_t)(lines * (1200.0 + 20.0 * gen)) + (4u << 20);
 }

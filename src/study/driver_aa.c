@@ -85,66 +85,98 @@ int il__driver_pick_pairs(il__driver *d, il_error *err)
     return IL_OK;
 }
 
-/* What an arm did, as far as it came; *left tells that it was given up for a signal. */
-static int arm_run(il__driver *d, uint32_t cell, uint32_t block, il_call_result *result,
-                   json_t **state, bool *left, il_error *why, il_error *err)
+/* --- one arm ---------------------------------------------------------------------------------- */
+
+typedef struct arm {
+    uint32_t cell, block, pair;
+    bool is_b;
+    uint32_t *done; /* calls of it in the journal */
+} arm;
+
+static json_t *int_or_null(bool known, int64_t value)
 {
-    int rc = il__driver_load(d, d->plan->cells[cell].group, block, why, err);
-    il_call_request request;
-    if (rc != IL_OK || why->code != IL_OK) {
-        return rc;
-    }
-    (void)il__driver_prepare(d, cell, &request, why);
-    uint32_t n_warm = d->plan->warmups > 0 ? d->plan->warmups : 1;
-    for (uint32_t i = 0; why->code == IL_OK && i <= n_warm; i++) {
-        json_t *flags;
-        if (il__driver_stopping(d)) {
-            *left = true;
-            return IL_OK;
-        }
-        json_decref(*state);
-        (void)il__driver_call(d, cell, &request, result, state, &flags, why);
-        json_decref(flags);
-        json_decref(result->server);
-    }
-    return IL_OK;
+    return known ? json_integer(value) : json_null();
 }
 
-int il__driver_arm(il__driver *d, uint32_t block, uint32_t pair, uint32_t arm, il_error *err)
+/* The line of the next call; r is NULL when the call failed. Takes state. */
+static int write_arm_call(il__driver *d, const arm *a, const il_call_result *r, const il_error *why,
+                          json_t *state, il_error *err)
+{
+    bool flagged = r && strcmp(r->status, "flagged") == 0;
+    const char *reason = r ? (flagged && r->reason[0] ? r->reason : NULL) : il_code_name(why->code);
+    json_t *line = json_pack(
+        "{s:I,s:I,s:s,s:I,s:I,s:s,s:s?,s:o,s:o,s:o,s:o,s:o}", "cell", (json_int_t)a->cell, "block",
+        (json_int_t)a->block, "arm", a->is_b ? "b" : "a", "pair", (json_int_t)a->pair, "rep",
+        (json_int_t)*a->done, "status", r ? (flagged ? "flagged" : "ok") : "error", "reason",
+        reason, "t0_ns", int_or_null(r, r ? r->t0_ns : 0), "t_first_ns",
+        int_or_null(r, r ? r->t_first_ns : 0), "t_end_ns", int_or_null(r, r ? r->t_end_ns : 0),
+        "decode_steps", int_or_null(r, r ? r->n_steps : 0), "state", state ? state : json_null());
+    ++*a->done;
+    return il_journal_write(d->journal, "aa", line, err);
+}
+
+/* Warm-ups, which are not recorded, and the measured calls, as in a block. */
+static int arm_calls(il__driver *d, const arm *a, const il_call_request *request, il_error *err)
+{
+    uint32_t n = il_plan_arm_calls(d->plan), n_warm = n - d->plan->repetitions;
+    int rc = IL_OK;
+    for (uint32_t i = 0; rc == IL_OK && i < n && !il__driver_stopping(d); i++) {
+        il_call_result r;
+        il_error why = {0};
+        json_t *state, *flags;
+        bool there = d->loaded != IL__NO_GROUP;
+        int code = there ? il__driver_call(d, a->cell, request, &r, &state, &flags, &why)
+                         : il_fail(&why, IL_E_CRASHED, "the worker ended in the call before");
+        if (!there) {
+            state = flags = NULL;
+            r = (il_call_result){0};
+        }
+        json_decref(flags);
+        if (i >= n_warm) {
+            rc = write_arm_call(d, a, code == IL_OK ? &r : NULL, &why, state, err);
+        } else {
+            json_decref(state);
+        }
+        json_decref(r.server);
+        il__driver_tick(d, a->block, NULL, there ? d->plan->cells[a->cell].estimate_ms : 0);
+    }
+    return rc;
+}
+
+static int fail_arm(il__driver *d, const arm *a, const il_error *why, il_error *err)
+{
+    int rc = IL_OK;
+    while (rc == IL_OK && *a->done < d->plan->repetitions) {
+        rc = write_arm_call(d, a, NULL, why, NULL, err);
+    }
+    return rc;
+}
+
+int il__driver_arm(il__driver *d, uint32_t block, uint32_t pair, uint32_t which, il_error *err)
 {
     uint32_t cell = d->pair_cell[pair];
+    size_t at = ((size_t)block * d->history.n_pairs + pair) * 2 + which;
+    const arm a = {cell, block, pair, which == 1, &d->history.arms[at]};
     const il_cell *c = &d->plan->cells[cell];
-    bool *done = &d->history.arms[((size_t)block * d->history.n_pairs + pair) * 2 + arm];
+    il_call_request request;
     il_error why = {0};
-    il_call_result r = {0};
-    json_t *state = NULL;
-    bool left = false;
     char what[512];
-    if (*done) {
+    if (il_history_arm_done(&d->history, at)) {
         return IL_OK;
     }
+    *a.done = 0; /* an arm is one process: one that was cut short is run again from its start */
     (void)snprintf(what, sizeof what, "A/A arm  %s  %s", d->plan->study->backends[c->backend].name,
                    d->plan->study->models[c->model].name);
     il__driver_tick(d, block, what, 0);
-    il__driver_unload(d);
-    int rc = arm_run(d, cell, block, &r, &state, &left, &why, err);
+    int rc = il__driver_load(d, c->group, block, &why, err);
+    il__driver_tick(d, block, NULL, il_plan_load_estimate_ms(d->plan, c->group));
+    if (rc == IL_OK && why.code == IL_OK) {
+        (void)il__driver_prepare(d, cell, &request, &why);
+    }
+    if (rc == IL_OK) {
+        rc = why.code == IL_OK ? arm_calls(d, &a, &request, err) : fail_arm(d, &a, &why, err);
+    }
     il__driver_unload(d);
     d->load_ms = (double)NAN; /* of the arm's process: no call line carries it */
-    if (rc != IL_OK || left) {
-        json_decref(state);
-        return rc;
-    }
-    bool ok = why.code == IL_OK;
-    json_t *line =
-        json_pack("{s:I,s:I,s:s,s:I,s:s,s:s?,s:o,s:o,s:o,s:o,s:o}", "cell", (json_int_t)cell,
-                  "block", (json_int_t)block, "arm", arm ? "b" : "a", "pair", (json_int_t)pair,
-                  "status", ok ? "ok" : "error", "reason", ok ? NULL : il_code_name(why.code),
-                  "t0_ns", ok ? json_integer(r.t0_ns) : json_null(), "t_first_ns",
-                  ok ? json_integer(r.t_first_ns) : json_null(), "t_end_ns",
-                  ok ? json_integer(r.t_end_ns) : json_null(), "decode_steps",
-                  ok ? json_integer(r.n_steps) : json_null(), "state", state ? state : json_null());
-    *done = true;
-    il__driver_tick(d, block, NULL,
-                    2 * c->estimate_ms + il_plan_load_estimate_ms(d->plan, c->group));
-    return il_journal_write(d->journal, "aa", line, err);
+    return rc;
 }

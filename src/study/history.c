@@ -17,7 +17,7 @@ int il_history_init(il_history *h, il_plan *p, uint32_t n_pairs, il_error *err)
     size_t n_first = (size_t)p->n_cells * p->repetitions;
     h->calls = il_arena_alloc(&h->arena, p->n_calls);
     h->closures = il_arena_array(&h->arena, (size_t)p->n_cells * p->blocks, sizeof(bool));
-    h->arms = il_arena_array(&h->arena, (size_t)p->blocks * n_pairs * 2, sizeof(bool));
+    h->arms = il_arena_array(&h->arena, (size_t)p->blocks * n_pairs * 2, sizeof(uint32_t));
     h->sentinels = il_arena_array(&h->arena, p->blocks, sizeof(bool));
     h->ceilings = il_arena_array(&h->arena, p->blocks, sizeof(bool));
     h->first_e2e_ms = il_arena_array(&h->arena, n_first, sizeof(double));
@@ -150,7 +150,13 @@ static void take_arm(il_history *h, const json_t *line)
     if (get_below(line, "block", h->plan->blocks, &block) &&
         get_below(line, "pair", h->n_pairs, &pair) &&
         get_below(line, "cell", h->plan->n_cells, &cell) && arm) {
-        h->arms[(block * h->n_pairs + pair) * 2 + (arm[0] == 'b')] = true;
+        uint32_t *n = &h->arms[(block * h->n_pairs + pair) * 2 + (arm[0] == 'b')];
+        uint64_t rep;
+        if (!json_object_get(line, "rep")) {
+            *n = h->plan->repetitions; /* the first versions made one call an arm */
+        } else if (get_below(line, "rep", h->plan->repetitions, &rep)) {
+            *n = (uint32_t)rep + 1;
+        }
         h->pair_cell[pair] = (uint32_t)cell;
     }
 }
@@ -211,6 +217,11 @@ void il_history_count(const il_history *h, uint64_t counts[IL_CALL_ERROR + 1])
             }
         }
     }
+}
+
+bool il_history_arm_done(const il_history *h, size_t at)
+{
+    return h->arms[at] >= h->plan->repetitions;
 }
 
 bool il_history_pending(const il_history *h, uint32_t cell, uint32_t block, uint32_t i)

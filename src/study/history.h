@@ -24,9 +24,9 @@ typedef void (*il_history_observer)(void *user, uint32_t cell, uint32_t block, u
 typedef struct il_history {
     il_plan *plan;
     il_arena arena;
-    uint8_t *calls;             /* [n_calls] il_call_state */
-    bool *closures;             /* [cell · blocks + block] */
-    bool *arms;                 /* [(block · n_pairs + pair) · 2 + arm] */
+    uint8_t *calls; /* [n_calls] il_call_state */
+    bool *closures; /* [cell · blocks + block] */
+    uint32_t *arms; /* [(block · n_pairs + pair) · 2 + arm] calls of its last attempt */
     bool *sentinels, *ceilings; /* [blocks] */
     double *first_e2e_ms;   /* [cell · repetitions + rep] of block 0, NaN where there is none */
     uint32_t *pair_cell;    /* [n_pairs] as journalled, UINT32_MAX where not */
@@ -48,6 +48,8 @@ int il_history_read(il_history *h, const char *journal, il_history_observer obse
 void il_history_free(il_history *h);
 /* Counts of planned calls by their state. */
 void il_history_count(const il_history *h, uint64_t counts[IL_CALL_ERROR + 1]);
+/* Whether all calls of an arm are there. `at` as above. */
+bool il_history_arm_done(const il_history *h, size_t at);
 /* True when call i of the cell and block still has to run. */
 bool il_history_pending(const il_history *h, uint32_t cell, uint32_t block, uint32_t i);
 

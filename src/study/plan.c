@@ -215,7 +215,8 @@ double il_plan_block_estimate_s(const il_plan *p)
     for (uint32_t i = 0; i < p->n_cells; i++) {
         if (p->cells[i].skip.code == IL_OK) {
             n_ok++;
-            arms_ms += 2 * p->cells[i].estimate_ms + il_plan_load_estimate_ms(p, p->cells[i].group);
+            arms_ms += p->cells[i].estimate_ms * il_plan_arm_calls(p) +
+                       il_plan_load_estimate_ms(p, p->cells[i].group);
         }
     }
     per_block_ms += p->aa && n_ok > 0 ? 6.0 * arms_ms / n_ok : 0;
@@ -228,6 +229,11 @@ double il_plan_estimate_s(const il_plan *p)
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
+
+uint32_t il_plan_arm_calls(const il_plan *p)
+{
+    return (p->warmups > 0 ? p->warmups : 1) + p->repetitions;
+}
 
 uint32_t il_plan_calls_per_block(const il_plan *p)
 {

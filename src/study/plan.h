@@ -57,6 +57,8 @@ int il_plan_make(il_study *study, il_backend_lookup lookup, il_plan *out, il_err
 void il_plan_free(il_plan *plan);
 
 /* Calls of a cell in one block, and the number of call i of it. */
+/* Calls of an A/A arm, its warm-ups among them: at least one. */
+uint32_t il_plan_arm_calls(const il_plan *plan);
 uint32_t il_plan_calls_per_block(const il_plan *plan);
 uint64_t il_plan_call_idx(const il_plan *plan, uint32_t cell, uint32_t block, uint32_t i);
 /* True when the cell's calls in this block are planned. */

@@ -39,6 +39,15 @@ static void write_line(il_journal *journal, const char *kind, const char *fmt, .
     check_ok(il_journal_write(journal, kind, parse(text), &err), &err);
 }
 
+static void write_arm(il_journal *journal, int block, int arm, const char *rep, const char *status,
+                      int e2e_us)
+{
+    write_line(journal, "aa",
+               "{\"cell\":0,\"block\":%d,\"arm\":\"%s\",\"pair\":0%s,\"status\":\"%s\","
+               "\"t0_ns\":5,\"t_first_ns\":2000005,\"t_end_ns\":%d,\"decode_steps\":4}",
+               block, arm ? "b" : "a", rep, status, e2e_us * 1000 + 5);
+}
+
 static void write_call(il_journal *journal, int index, int block, bool warmup, const char *flags,
                        int prefill_us)
 {
@@ -90,13 +99,23 @@ static int setup(void **state)
                "{\"call_idx\":2,\"cell\":0,\"block\":1,\"is_warmup\":true,\"warmup_idx\":0,"
                "\"rep\":null,\"status\":\"error\",\"reason\":\"TIMEOUT\",\"message\":\"=late\"}");
     write_call(journal, 2, 1, true, "[]", 40000); /* a resume: the last line counts */
+    /* The median of an arm's calls; what an attempt cut short left counts no more, a failed call
+     * has no time; the line of an earlier version has no rep. */
     for (int block = 0; block < 3; block++) {
         for (int arm = 0; arm < 2; arm++) {
             int e2e_us = arm ? 11000 : 10000;
-            write_line(journal, "aa",
-                       "{\"cell\":0,\"block\":%d,\"arm\":\"%s\",\"pair\":0,\"status\":\"ok\","
-                       "\"t0_ns\":5,\"t_first_ns\":2000005,\"t_end_ns\":%d,\"decode_steps\":4}",
-                       block, arm ? "b" : "a", e2e_us * 1000 + 5);
+            if (block == 0) {
+                write_arm(journal, block, arm, ",\"rep\":0", "ok", 3 * e2e_us);
+                write_arm(journal, block, arm, ",\"rep\":1", "ok", 4 * e2e_us);
+                write_arm(journal, block, arm, ",\"rep\":0", "ok", e2e_us);
+                write_arm(journal, block, arm, ",\"rep\":1", "ok", e2e_us + (arm ? 900 : 0));
+                write_arm(journal, block, arm, ",\"rep\":2", "ok", e2e_us - 900);
+            } else if (block == 1) {
+                write_arm(journal, block, arm, ",\"rep\":0", "error", 0);
+                write_arm(journal, block, arm, ",\"rep\":1", "ok", e2e_us);
+            } else {
+                write_arm(journal, block, arm, "", "ok", e2e_us);
+            }
         }
     }
     write_line(journal, "closure",

@@ -226,8 +226,9 @@ static void new_dir(char *out, size_t n, const char *name)
 
 typedef struct tally {
     unsigned calls[256], failures[256]; /* lines by call_idx */
-    unsigned closures, arms, plans, cold;
-    unsigned closures_first; /* before the measured calls of their cell and block */
+    unsigned closures, plans, cold;
+    unsigned arms, arm_lines; /* arms that ended; calls of arms */
+    unsigned closures_first;  /* before the measured calls of their cell and block */
     unsigned n_lines;
     char reasons[4][32];
     char status[256][12];
@@ -272,7 +273,8 @@ static int count_line(json_t *line, uint64_t number, void *user, il_error *err)
     int64_t cell_idx = json_integer_value(json_object_get(line, "cell"));
     t->closures_first +=
         strcmp(kind, "closure") == 0 && t->calls[(cell_idx * t->blocks + block) * 3 + 1] == 0;
-    t->arms += strcmp(kind, "aa") == 0;
+    t->arm_lines += strcmp(kind, "aa") == 0;
+    t->arms += strcmp(kind, "aa") == 0 && json_integer_value(json_object_get(line, "rep")) == 1;
     t->plans += strcmp(kind, "plan") == 0;
     return IL_OK;
 }
@@ -315,6 +317,7 @@ static void test_complete(void **state)
     assert_in_range(t.closures_first, 4, 20); /* of 24, by a coin */
     /* A fresh process per group and block, and one per arm. */
     assert_int_equal(t.cold, 3 * 4 + 24);
+    assert_int_equal(t.arm_lines, 24 * 2);
     bool shuffled = false;
     for (int b = 2; b < 4; b++) {
         shuffled =
@@ -376,7 +379,7 @@ static void test_failures_are_rows(void **state)
 static void test_stop_and_resume(void **state)
 {
     (void)state;
-    for (unsigned stop = 1; stop < 150; stop += 19) {
+    for (unsigned stop = 1; stop < 168; stop += 17) {
         char dir[600];
         tally t;
         il_error err = {0};
