@@ -146,18 +146,22 @@ static double overlap(rect a, rect b)
     return w > 0.0 && h > 0.0 ? w * h : 0.0;
 }
 
-/* Pixels of a line inside a rectangle, found by walking it: lines are few. */
+/* Pixels of a line inside a rectangle, found by walking it in steps of about 4 pixels. */
 static double line_inside(const il__plot *p, const il__line *l, rect r)
 {
-    enum { STEPS = 160 };
     double ax = to_px(&p->x, l->x0, p->box_w), ay = to_px(&p->y, l->y0, p->box_h);
     double bx = to_px(&p->x, l->x1, p->box_w), by = to_px(&p->y, l->y1, p->box_h);
-    size_t inside = 0;
-    for (size_t i = 0; i <= STEPS; i++) {
-        double x = ax + (bx - ax) * (double)i / STEPS, y = ay + (by - ay) * (double)i / STEPS;
+    if (fmax(ax, bx) < r.x0 || fmin(ax, bx) > r.x1 || fmax(ay, by) < r.y0 || fmin(ay, by) > r.y1) {
+        return 0.0;
+    }
+    double length = fmin(hypot(bx - ax, by - ay), 4000.0);
+    size_t inside = 0, steps = (size_t)(length / 4.0) + 2;
+    for (size_t i = 0; i < steps; i++) {
+        double at = ((double)i + 0.5) / (double)steps;
+        double x = ax + (bx - ax) * at, y = ay + (by - ay) * at;
         inside += x > r.x0 && x < r.x1 && y > r.y0 && y < r.y1;
     }
-    return (double)inside * hypot(bx - ax, by - ay) / STEPS;
+    return (double)inside * length / (double)steps;
 }
 
 static rect point_box(const il__plot *p, const il__point *q)
@@ -206,11 +210,10 @@ static double place_cost(const il__plot *p, rect r, const rect *taken, size_t n_
         bool faint = p->lines[i].kind == IL__LINE_GHOST;
         cost += (faint ? 0.25 : 4.0) * line_inside(p, &p->lines[i], r);
     }
-    for (size_t i = 0; i < p->n_curves; i++) { /* a law is straight enough as a chord */
+    for (size_t i = 0; i < p->n_curves; i++) {
         const il__curve *c = &p->curves[i];
-        if (c->kind != IL__CURVE_BAND && c->n >= 2) {
-            il__line chord = {
-                .x0 = c->x[0], .y0 = c->y[0], .x1 = c->x[c->n - 1], .y1 = c->y[c->n - 1]};
+        for (size_t k = 1; c->kind != IL__CURVE_BAND && k < c->n; k++) {
+            il__line chord = {.x0 = c->x[k - 1], .y0 = c->y[k - 1], .x1 = c->x[k], .y1 = c->y[k]};
             cost += 4.0 * line_inside(p, &chord, r);
         }
     }
@@ -231,7 +234,7 @@ static double confusion_cost(const il__plot *p, rect r, double x, double y)
         double ox = to_px(&p->x, p->points[i].x, p->box_w),
                oy = to_px(&p->y, p->points[i].y, p->box_h);
         if (hypot(ox - x, oy - y) > 1.0 && distance(r, ox, oy) < own + 2.0) {
-            cost += 400.0;
+            cost += 0.6 * too_dear;
         }
     }
     return cost;

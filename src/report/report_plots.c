@@ -140,11 +140,7 @@ static int floor_add(il_facts *f, il__plot *p, const law_key *k, double scale, i
         y[i] = sorted[i].y;
     }
     if (n >= 2) {
-        p->curves[p->n_curves++] = (il__curve){.kind = IL__CURVE_FLOOR,
-                                               .x = x,
-                                               .y = y,
-                                               .n = n,
-                                               .label = "floor: what memory and arithmetic take"};
+        p->curves[p->n_curves++] = (il__curve){.kind = IL__CURVE_FLOOR, .x = x, .y = y, .n = n};
     }
     return IL_OK;
 }

@@ -225,6 +225,11 @@ void il__report_models(il__doc *doc, const il_facts *f)
     il__doc_text(doc, "Medians; for several scenarios the geometric mean over them. ");
     il__doc_code(doc, "analysis/medians.csv");
     il__doc_text(doc, " has each scenario.");
+    if (il_facts_shared_tail(f)[0]) {
+        il__doc_text(doc, " The name of every model ends in ");
+        il__doc_code(doc, il_facts_shared_tail(f));
+        il__doc_text(doc, ", which sentences, tables and plots leave out; its file has it whole.");
+    }
     il__doc_table(doc, IL__BLOCK_TABLE, "", headings, 8, "medians.csv");
     for (size_t i = 0; i < all->n_rows; i++) {
         const il_cell_median *e = &all->rows[i];

@@ -14,7 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_COLUMNS = 98, MOST_TABLE_ROWS = 24, MOST_FINDINGS = 8, MOST_CANNOT = 8 };
+enum {
+    MOST_COLUMNS = 98,
+    MOST_TABLE_ROWS = 40,
+    NAMES_COLUMNS = 32,
+    MOST_FINDINGS = 8,
+    MOST_CANNOT = 8
+};
 
 static void put_padded(il_buf *to, const char *clean, size_t width, bool right)
 {
@@ -62,7 +68,24 @@ static void put_wrapped(il_buf *to, const char *lead, const char *text)
     (void)il_buf_puts(to, "\n");
 }
 
-static void put_row(il_buf *to, const il_facts *f, const il_cell_median *e)
+/* Columns for the backend and for the model, blanks between them and before the next one in it: the
+ * backend takes what its widest name needs, the model the rest. */
+typedef struct widths {
+    size_t backend, model;
+} widths;
+
+static widths widths_of(const il_facts *f)
+{
+    size_t most = sizeof "backend" - 1;
+    for (size_t i = 0; i < f->medians.n_rows; i++) {
+        char text[96];
+        il_words_clean(text, sizeof text, f->medians.rows[i].backend, 14);
+        most = il_words_width(text) > most ? il_words_width(text) : most;
+    }
+    return (widths){.backend = most + 1, .model = NAMES_COLUMNS - most - 1};
+}
+
+static void put_row(il_buf *to, const il_facts *f, const il_cell_median *e, widths w)
 {
     const il_medians *all = &f->medians;
     const il_cell_median *p =
@@ -73,10 +96,9 @@ static void put_row(il_buf *to, const il_facts *f, const il_cell_median *e)
     il_median_per_step(d, step);
     char text[96];
     il_words_clean(text, sizeof text, e->backend, 14);
-    put_padded(to, text, 14, false);
-    il_words_clean(text, sizeof text, il_facts_model_name(f, e->model), 17);
-    (void)il_buf_puts(to, " ");
-    put_padded(to, text, 17, false);
+    put_padded(to, text, w.backend, false);
+    il_words_clean(text, sizeof text, il_facts_model_name(f, e->model), w.model - 1);
+    put_padded(to, text, w.model, false);
     il_words_plain(text, sizeof text, e->params_millions);
     put_padded(to, text, 9, true);
     il_words_number(text, sizeof text, p ? p->median_ms : NAN, p ? p->low_ms : NAN,
@@ -96,12 +118,13 @@ static void put_row(il_buf *to, const il_facts *f, const il_cell_median *e)
 
 static void put_table(il_buf *to, const il_facts *f, bool bold)
 {
-    static const struct {
+    widths w = widths_of(f);
+    const struct {
         const char *name;
         size_t width;
         bool right;
-    } columns[] = {{"backend", 15, false},
-                   {"model", 17, false},
+    } columns[] = {{"backend", w.backend, false},
+                   {"model", w.model, false},
                    {"params M", 9, true},
                    {"prefill ms", 11, true},
                    {"decode ms/step (95 %)", 29, true},
@@ -115,7 +138,7 @@ static void put_table(il_buf *to, const il_facts *f, bool bold)
     size_t n = 0;
     for (size_t i = 0; i < f->medians.n_rows; i++) {
         if (il_medians_leads(&f->medians, i) && n++ < MOST_TABLE_ROWS) {
-            put_row(to, f, &f->medians.rows[i]);
+            put_row(to, f, &f->medians.rows[i], w);
         }
     }
     if (n > MOST_TABLE_ROWS) {
@@ -123,6 +146,11 @@ static void put_table(il_buf *to, const il_facts *f, bool bold)
     }
     if (n == 0) {
         (void)il_buf_puts(to, "no measured row is ok\n");
+    }
+    char tail[96];
+    il_words_clean(tail, sizeof tail, il_facts_shared_tail(f), 60);
+    if (tail[0]) {
+        (void)il_buf_printf(to, "names:  every model's name ends in %s, left out here\n", tail);
     }
 }
 
@@ -198,6 +226,20 @@ static void put_next(il_buf *to, const il_facts *f)
     (void)il_buf_puts(to, "\n");
 }
 
+/* Where the report lies, the page for a browser first. */
+static void put_reports(il_buf *to, const char *run_dir)
+{
+    static const char *const files[] = {"report.html", "report.md"};
+    const char *lead = "\nreport: ";
+    for (size_t i = 0; i < 2; i++) {
+        char path[4096];
+        if (il_path_join(path, sizeof path, run_dir, files[i]) == IL_OK && il_path_is_file(path)) {
+            (void)il_buf_printf(to, "%s%s\n", lead, path);
+            lead = "        ";
+        }
+    }
+}
+
 int il_summary_print(il_facts *facts, FILE *to, il_error *err)
 {
     il_findings found;
@@ -215,11 +257,7 @@ int il_summary_print(il_facts *facts, FILE *to, il_error *err)
                  "none: no law was judged and no difference exceeds the noise floor");
     put_heading(&text, "What this run cannot tell", bold);
     put_findings(&text, found.cannot, found.n_cannot, MOST_CANNOT, "nothing that it knows of");
-    char path[4096];
-    if (il_path_join(path, sizeof path, facts->run_dir, "report.md") == IL_OK &&
-        il_path_is_file(path)) {
-        (void)il_buf_printf(&text, "\nreport: %s\n", path);
-    }
+    put_reports(&text, facts->run_dir);
     put_next(&text, facts);
     rc = text.status != IL_OK ? il_fail(err, text.status, "cannot hold the summary") : IL_OK;
     if (rc == IL_OK && (fputs(il_buf_text(&text), to) == EOF || fflush(to) != 0)) {

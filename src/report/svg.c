@@ -266,7 +266,7 @@ static void put_labels(canvas *c)
 
 /* ---- legend ---- */
 
-typedef enum sample { SAMPLE_SERIES, SAMPLE_BAND, SAMPLE_GHOST } sample;
+typedef enum sample { SAMPLE_SERIES, SAMPLE_BAND, SAMPLE_GHOST, SAMPLE_FLOOR } sample;
 
 typedef struct entry {
     sample kind;
@@ -274,7 +274,7 @@ typedef struct entry {
     const char *text;
 } entry;
 
-enum { MOST_ENTRIES = IL__PLOT_SERIES + 2 };
+enum { MOST_ENTRIES = IL__PLOT_SERIES + 3 };
 
 static size_t legend_make(const il__plot *p, entry out[MOST_ENTRIES])
 {
@@ -293,6 +293,12 @@ static size_t legend_make(const il__plot *p, entry out[MOST_ENTRIES])
     for (size_t i = 0; i < p->n_lines; i++) {
         if (p->lines[i].kind == IL__LINE_GHOST) {
             out[n++] = (entry){.kind = SAMPLE_GHOST, .text = "the law without one model"};
+            break;
+        }
+    }
+    for (size_t i = 0; i < p->n_curves; i++) {
+        if (p->curves[i].kind == IL__CURVE_FLOOR) {
+            out[n++] = (entry){.kind = SAMPLE_FLOOR, .text = "floor of memory and arithmetic"};
             break;
         }
     }
@@ -321,7 +327,8 @@ static size_t legend_put(const il__plot *p, il_buf *to)
             (void)il_buf_printf(to, "<path class=\"band f%u\" d=\"M%.1f %.1fh22v12h-22z\"/>",
                                 entries[i].series, x - 4, y - 6);
         } else if (to) {
-            (void)il_buf_printf(to, "<path class=\"line ghost\" d=\"M%.1f %.1fh20\"/>", x - 3, y);
+            (void)il_buf_printf(to, "<path class=\"line %s\" d=\"M%.1f %.1fh20\"/>",
+                                entries[i].kind == SAMPLE_GHOST ? "ghost" : "floor", x - 3, y);
         }
         if (to) {
             double at = x + (entries[i].kind == SAMPLE_SERIES ? 17 : 24);
