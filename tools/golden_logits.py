@@ -181,9 +181,12 @@ def load_reference(directory, config):
         hf_config = transformers.AutoConfig.from_pretrained(directory)
         if getattr(hf_config, "sliding_window", None) and config["model_type"] == "mixtral":
             hf_config.sliding_window -= window_surplus()
+        more = {}
+        if "num_experts_per_tok" in config and int(transformers.__version__.split(".")[0]) >= 5:
+            more["experts_implementation"] = "eager"  # the grouped one wants aligned widths
         return transformers.AutoModelForCausalLM.from_pretrained(
             directory, config=hf_config, torch_dtype=torch.float32,
-            attn_implementation="eager").eval()
+            attn_implementation="eager", **more).eval()
     loaded = dict(config)
     if loaded.get("sliding_window"):
         loaded["sliding_window"] -= window_surplus()
