@@ -22,36 +22,17 @@ enum {
     SHARE_ATTENTION = 32768,
 };
 
-typedef struct pass {
-    il_engine_session *s;
-    const il__op *op;
-    const int32_t *ids; /* of the chunk's first row */
-    uint32_t m;         /* rows in flight */
-    il_pool *pool;      /* the model's, or its pool of one */
-    uint32_t n_segments;
-    uint32_t logits_row; /* where the next selected row's logits go */
-    /* attention */
-    il_attention attention;
-    uint32_t heads_per_unit, n_units;
-    atomic_uint next_unit;
-} pass;
-
-static float *slot_row(const il_engine_session *s, il__slot slot, uint32_t row)
-{
-    return s->slots[slot] + s->stride[slot] * row;
-}
-
 /* --- row operations -----------------------------------------------------------------------------
  */
 
-static void embed_rows(const pass *p, uint32_t from, uint32_t to)
+static void embed_rows(const il__pass *p, uint32_t from, uint32_t to)
 {
     const il_engine_session *s = p->s;
     const il__graph *graph = &s->model->graph;
     const il_row_kernels *k = s->model->rows;
     uint32_t d = graph->shape.d_model;
     for (uint32_t r = from; r < to; r++) {
-        float *x = slot_row(s, IL__SLOT_X, r);
+        float *x = il__slot_row(s, IL__SLOT_X, r);
         il__embedding_row(graph, (uint32_t)p->ids[r], x);
         if (graph->shape.embed_scale != 1.0) {
             k->scale(x, (float)graph->shape.embed_scale, d);
@@ -63,38 +44,44 @@ static void embed_rows(const pass *p, uint32_t from, uint32_t to)
     }
 }
 
-static void norm_rows(const pass *p, uint32_t from, uint32_t to)
+static void norm_rows(const il__pass *p, uint32_t from, uint32_t to)
 {
     const il_engine_session *s = p->s;
     const il_row_kernels *k = s->model->rows;
     const il_shape *shape = &s->model->graph.shape;
     const il__op *op = p->op;
-    for (uint32_t r = from; r < to; r++) {
-        const float *x = slot_row(s, op->src, r);
-        float *y = slot_row(s, op->dst, r);
+    uint32_t n = (uint32_t)op->weight.n;
+    float plus = shape->norm == IL_NORM_RMS_PLUS_ONE ? 1.0F : 0.0F;
+    for (uint32_t i = from * op->n_vectors; i < to * op->n_vectors; i++) {
+        size_t column = op->offset + (size_t)(i % op->n_vectors) * n;
+        const float *x = il__slot_row(s, op->src, i / op->n_vectors) + column;
+        float *y = il__slot_row(s, op->dst, i / op->n_vectors) + column;
         if (shape->norm == IL_NORM_LAYER) {
-            k->layer_norm(x, op->weight.data, op->bias.data, shape->norm_eps, shape->d_model, y);
+            k->layer_norm(x, op->weight.data, op->bias.data, shape->norm_eps, n, y);
         } else {
-            k->rms_norm(x, op->weight.data, shape->norm_eps, 0.0F, shape->d_model, y);
+            k->rms_norm(x, op->weight.data, shape->norm_eps, plus, n, y);
         }
     }
 }
 
-static void rope_rows(const pass *p, uint32_t from, uint32_t to)
+static void rope_rows(const il__pass *p, uint32_t from, uint32_t to)
 {
     const il_engine_session *s = p->s;
     const il_row_kernels *k = s->model->rows;
     const il_shape *shape = &s->model->graph.shape;
     size_t half = shape->rope_dims / 2;
+    bool local = s->local_cos_t && il__window_of(shape, p->op->layer) > 0;
+    const float *cos_t = local ? s->local_cos_t : s->cos_t;
+    const float *sin_t = local ? s->local_sin_t : s->sin_t;
     for (uint32_t r = from; r < to; r++) {
         size_t at = s->row_position[r] * half;
         /* Keys follow queries in the row, so one call rotates both. */
-        k->rope(slot_row(s, p->op->src, r), s->cos_t + at, s->sin_t + at,
+        k->rope(il__slot_row(s, p->op->src, r), cos_t + at, sin_t + at,
                 shape->n_head + shape->n_kv_head, shape->d_head, shape->rope_dims);
     }
 }
 
-static void cache_rows(const pass *p, uint32_t from, uint32_t to)
+static void cache_rows(const il__pass *p, uint32_t from, uint32_t to)
 {
     const il_engine_session *s = p->s;
     const il_shape *shape = &s->model->graph.shape;
@@ -102,7 +89,7 @@ static void cache_rows(const pass *p, uint32_t from, uint32_t to)
     size_t q_width = (size_t)shape->n_head * e;
     size_t kv_width = (size_t)shape->n_kv_head * e;
     for (uint32_t r = from; r < to; r++) {
-        const float *key = slot_row(s, p->op->src, r) + q_width;
+        const float *key = il__slot_row(s, p->op->src, r) + q_width;
         const float *value = key + kv_width;
         size_t base = p->op->layer * s->layer_bytes + s->row_sequence[r] * s->sequence_bytes;
         for (uint32_t h = 0; h < shape->n_kv_head; h++) {
@@ -120,18 +107,28 @@ static void cache_rows(const pass *p, uint32_t from, uint32_t to)
     }
 }
 
-static void gate_rows(const pass *p, uint32_t from, uint32_t to)
+static void gate_rows(const il__pass *p, uint32_t from, uint32_t to)
 {
     const il_engine_session *s = p->s;
     uint32_t f = s->model->graph.shape.d_ff;
     for (uint32_t r = from; r < to; r++) {
-        const float *gate = slot_row(s, p->op->src, r);
-        s->model->rows->gate(gate, gate + f, p->op->epilogue, f, slot_row(s, p->op->dst, r));
+        const float *gate = il__slot_row(s, p->op->src, r);
+        s->model->rows->gate(gate, gate + f, p->op->epilogue, f, il__slot_row(s, p->op->dst, r));
+    }
+}
+
+static void add_rows(const il__pass *p, uint32_t from, uint32_t to)
+{
+    const il_engine_session *s = p->s;
+    uint32_t d = s->model->graph.shape.d_model;
+    for (uint32_t r = from; r < to; r++) {
+        float *x = il__slot_row(s, p->op->dst, r);
+        s->model->rows->add(x, il__slot_row(s, p->op->src, r), d, x);
     }
 }
 
 /* Which operations map each row by itself, and how. */
-typedef void (*row_function)(const pass *p, uint32_t from, uint32_t to);
+typedef void (*row_function)(const il__pass *p, uint32_t from, uint32_t to);
 
 static row_function row_function_of(il__op_kind kind)
 {
@@ -146,6 +143,8 @@ static row_function row_function_of(il__op_kind kind)
         return cache_rows;
     case IL__OP_GATE:
         return gate_rows;
+    case IL__OP_ADD:
+        return add_rows;
     default:
         return NULL;
     }
@@ -153,13 +152,13 @@ static row_function row_function_of(il__op_kind kind)
 
 static void rows_task(void *arg, uint32_t worker, uint32_t n_workers)
 {
-    const pass *p = arg;
+    const il__pass *p = arg;
     uint32_t from = (uint32_t)((uint64_t)p->m * worker / n_workers);
     uint32_t to = (uint32_t)((uint64_t)p->m * (worker + 1) / n_workers);
     row_function_of(p->op->kind)(p, from, to);
 }
 
-static void run_rows(pass *p)
+void il__run_rows(il__pass *p)
 {
     const il_engine_session *s = p->s;
     if (p->m > 1 && p->m * s->model->graph.slot_width[p->op->src] >= SHARE_FLOATS) {
@@ -172,7 +171,7 @@ static void run_rows(pass *p)
 /* --- linear layers ------------------------------------------------------------------------------
  */
 
-static il_pool *linear_pool(const pass *p, const il_linear *linear)
+static il_pool *linear_pool(const il__pass *p, const il_linear *linear)
 {
     uint64_t weights = (uint64_t)linear->n_in * linear->n_out;
     bool share = weights * il_dtype_bytes(linear->dtype) >= SHARE_WEIGHT_BYTES ||
@@ -180,13 +179,13 @@ static il_pool *linear_pool(const pass *p, const il_linear *linear)
     return share ? p->pool : p->s->model->solo;
 }
 
-static void run_linear(const pass *p)
+void il__run_linear(const il__pass *p)
 {
     const il_engine_session *s = p->s;
     const il__op *op = p->op;
     const il_linear *linear = &op->matrix->linear;
     uint32_t row = op->dst == IL__SLOT_LOGITS ? p->logits_row : 0;
-    il_linear_forward(linear, s->slots[op->src], s->stride[op->src], slot_row(s, op->dst, row),
+    il_linear_forward(linear, s->slots[op->src], s->stride[op->src], il__slot_row(s, op->dst, row),
                       s->stride[op->dst], p->m, op->epilogue, s->linear_scratch,
                       linear_pool(p, linear));
 }
@@ -200,7 +199,8 @@ static uint32_t unit_blocks(const il__segment *segment)
 }
 
 /* A unit is one block of queries of one segment for the heads [head0, head0 + heads_per_unit). */
-static void attention_unit(const pass *p, const il__segment *segment, uint32_t unit, void *scratch)
+static void attention_unit(const il__pass *p, const il__segment *segment, uint32_t unit,
+                           void *scratch)
 {
     const il_engine_session *s = p->s;
     uint32_t groups = p->attention.n_head / p->heads_per_unit;
@@ -209,16 +209,16 @@ static void attention_unit(const pass *p, const il__segment *segment, uint32_t u
     uint32_t n_query = segment->n_rows - query0;
     n_query = n_query < IL__QUERY_BLOCK ? n_query : IL__QUERY_BLOCK;
     size_t cache = p->op->layer * s->layer_bytes + segment->sequence * s->sequence_bytes;
-    il_attention_forward(&p->attention, slot_row(s, p->op->src, segment->row0 + query0),
+    il_attention_forward(&p->attention, il__slot_row(s, p->op->src, segment->row0 + query0),
                          s->stride[p->op->src], s->keys + cache, s->values + cache,
                          segment->past + query0, 0, n_query, head0, p->heads_per_unit,
-                         slot_row(s, p->op->dst, segment->row0 + query0), s->stride[p->op->dst],
+                         il__slot_row(s, p->op->dst, segment->row0 + query0), s->stride[p->op->dst],
                          scratch);
 }
 
 static void attention_task(void *arg, uint32_t worker, uint32_t n_workers)
 {
-    pass *p = arg;
+    il__pass *p = arg;
     (void)n_workers;
     const il_engine_session *s = p->s;
     void *scratch = s->attention_scratch + worker * s->attention_scratch_stride;
@@ -235,13 +235,12 @@ static void attention_task(void *arg, uint32_t worker, uint32_t n_workers)
     }
 }
 
-static void run_attention(pass *p)
+static void run_attention(il__pass *p)
 {
     il_engine_session *s = p->s;
     const il_shape *shape = &s->model->graph.shape;
-    bool full = shape->sliding_period > 0 && (p->op->layer + 1) % shape->sliding_period == 0;
     p->attention = s->attention;
-    p->attention.window = full ? 0 : shape->sliding_window;
+    p->attention.window = il__window_of(shape, p->op->layer);
     uint32_t blocks = 0;
     uint64_t pairs = 0;
     for (uint32_t i = 0; i < p->n_segments; i++) {
@@ -272,31 +271,34 @@ static void run_attention(pass *p)
  */
 
 /* Moves the rows whose logits are wanted to the front of the residual. */
-static void select_rows(pass *p, uint32_t n_selected)
+static void select_rows(il__pass *p, uint32_t n_selected)
 {
     const il_engine_session *s = p->s;
     for (uint32_t i = 0; i < n_selected; i++) {
         uint32_t row = s->selected[i];
         assert(row >= i);
         if (row != i) {
-            memcpy(slot_row(s, IL__SLOT_X, i), slot_row(s, IL__SLOT_X, row),
+            memcpy(il__slot_row(s, IL__SLOT_X, i), il__slot_row(s, IL__SLOT_X, row),
                    s->stride[IL__SLOT_X] * sizeof(float));
         }
     }
     p->m = n_selected;
 }
 
-static void run_chunk(pass *p, uint32_t n_selected)
+static void run_chunk(il__pass *p, uint32_t n_selected)
 {
     const il__graph *graph = &p->s->model->graph;
     for (uint32_t i = 0; i < graph->n_ops; i++) {
         p->op = &graph->ops[i];
         switch (p->op->kind) {
         case IL__OP_LINEAR:
-            run_linear(p);
+            il__run_linear(p);
             break;
         case IL__OP_ATTENTION:
             run_attention(p);
+            break;
+        case IL__OP_EXPERTS:
+            il__run_experts(p);
             break;
         case IL__OP_SELECT:
             select_rows(p, n_selected);
@@ -305,7 +307,7 @@ static void run_chunk(pass *p, uint32_t n_selected)
             }
             break;
         default:
-            run_rows(p);
+            il__run_rows(p);
         }
     }
     p->logits_row += n_selected;
@@ -313,7 +315,7 @@ static void run_chunk(pass *p, uint32_t n_selected)
 
 /* Describes rows [row, row + m) of the concatenated prompts: continues in `sequence` after `done`
  * of its rows. Returns how many rows want logits. */
-static uint32_t plan_chunk(pass *p, uint32_t *sequence, uint32_t *done, const uint32_t *lengths,
+static uint32_t plan_chunk(il__pass *p, uint32_t *sequence, uint32_t *done, const uint32_t *lengths,
                            il_engine_logits_at at)
 {
     il_engine_session *s = p->s;
@@ -361,7 +363,7 @@ static il_pool *enter_pool(const il_engine_model *model, uint64_t n_rows)
 void il__forward(il_engine_session *session, const int32_t *ids, const uint32_t *lengths,
                  uint32_t batch, il_engine_logits_at at)
 {
-    pass p = {.s = session, .ids = ids};
+    il__pass p = {.s = session, .ids = ids};
     uint64_t n_rows = 0;
     for (uint32_t i = 0; i < batch; i++) {
         n_rows += lengths[i];

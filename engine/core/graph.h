@@ -25,18 +25,22 @@ typedef enum il__slot {
     IL__SLOT_MIX,    /* attention output, h·e */
     IL__SLOT_FF,     /* gate and up side by side, 2f; or the hidden row, f */
     IL__SLOT_GATED,  /* act(gate)·up, f; unused without a gate */
+    IL__SLOT_ROUTER, /* a logit per expert; unused without experts */
+    IL__SLOT_EXPERT, /* rows routed to one expert, d_model; unused without experts */
     IL__SLOT_LOGITS, /* vocab_size, not padded */
     IL__SLOT_COUNT
 } il__slot;
 
 typedef enum il__op_kind {
     IL__OP_EMBED,     /* X = scale·E[id] (+ P[position]) */
-    IL__OP_NORM,      /* dst = norm(src) */
+    IL__OP_NORM,      /* dst = norm(src), or each of n_vectors pieces of it from `offset` on */
     IL__OP_LINEAR,    /* dst = epilogue(src·Wᵀ + b) */
     IL__OP_ROPE,      /* rotates the queries and keys of src */
     IL__OP_CACHE,     /* appends the keys and values of src to the layer's cache */
     IL__OP_ATTENTION, /* dst = attention of the queries of src over the layer's cache */
     IL__OP_GATE,      /* dst = act(left half of src)·right half */
+    IL__OP_ADD,       /* dst += src */
+    IL__OP_EXPERTS,   /* dst += Σ weight·expert(src) over the experts the router logits choose */
     IL__OP_SELECT,    /* from here on only rows whose logits are wanted */
 } il__op_kind;
 
@@ -44,6 +48,8 @@ typedef enum il__op_kind {
 typedef struct il__source {
     char weight[IL__NAME_BYTES], bias[IL__NAME_BYTES]; /* bias "" when there is none */
     uint32_t n_rows;
+    /* Stored as [heads][q, k, v][d_head] (NeoX): how many heads; 0 = rows are in order. */
+    uint32_t interleaved_heads;
 } il__source;
 
 typedef struct il__matrix {
@@ -61,13 +67,21 @@ typedef struct il__vector {
     float *data;
 } il__vector;
 
+typedef struct il__expert {
+    il__matrix *up; /* gate and up */
+    il__matrix *down;
+} il__expert;
+
 typedef struct il__op {
     il__op_kind kind;
     il__slot src, dst;
     uint32_t layer;
-    il__matrix *matrix;      /* LINEAR */
-    il_epilogue epilogue;    /* LINEAR; of GATE the activation */
-    il__vector weight, bias; /* NORM */
+    il__matrix *matrix;        /* LINEAR */
+    il_epilogue epilogue;      /* LINEAR; of GATE and EXPERTS the activation */
+    il__vector weight, bias;   /* NORM */
+    uint32_t offset;           /* NORM: first column */
+    uint32_t n_vectors;        /* NORM: pieces with a norm of their own, weight.n columns each */
+    const il__expert *experts; /* EXPERTS: n_expert of them */
 } il__op;
 
 typedef struct il__graph {
@@ -78,7 +92,7 @@ typedef struct il__graph {
     uint32_t n_matrices;
     size_t slot_width[IL__SLOT_COUNT]; /* floats a row holds */
     uint32_t max_n_in;                 /* widest input of a linear layer */
-    uint64_t n_weights;                /* numbers in all matrices: multiply-adds of a row */
+    uint64_t n_weights;                /* multiply-adds of a row in all matrices */
 
     il__matrix *head;               /* rows of a tied head are the embedding */
     il__vector position;            /* [n_positions + position_offset, d_model] */
@@ -101,29 +115,37 @@ int il__weights_load(il__graph *graph, const il_checkpoint *ckpt, il_pool *pool,
 /* One row of the token embedding as fp32. */
 void il__embedding_row(const il__graph *graph, uint32_t id, float *out);
 
-/* Angles of rotary positions 0 … n_positions − 1: cos and sin, [n_positions][rope_dims / 2]. As
- * transformers in float32: the frequency is rounded to float, then its product with the position.
- */
-void il__rope_tables(const il_shape *shape, uint32_t n_positions, float *cos_t, float *sin_t);
+/* Whether sliding layers turn by angles of their own (Gemma 3). */
+bool il__rope_has_local(const il_shape *shape);
+/* Angles of rotary positions 0 … n_positions − 1: cos and sin, [n_positions][rope_dims / 2], times
+ * yarn's factor where it scales. As transformers in float32: the frequency is rounded to float,
+ * then its product with the position. `local`: of sliding layers, which no scaling touches. */
+void il__rope_tables(const il_shape *shape, bool local, uint32_t n_positions, float *cos_t,
+                     float *sin_t);
 /* The scaled frequencies alone, rope_dims / 2 of them (exposed for tests). */
-void il__rope_frequencies(const il_shape *shape, float *out);
+void il__rope_frequencies(const il_shape *shape, bool local, float *out);
 
-/* Tensor names of a family; NULL when the engine has none. "%u" is the layer; a stem takes
- * ".weight" and ".bias". */
+/* Window of a layer in positions; 0 = it attends to all. */
+uint32_t il__window_of(const il_shape *shape, uint32_t layer);
+
+/* Tensor names of a family; NULL when the engine has none. The first "%u" is the layer, a second
+ * one the expert; a stem takes ".weight" and ".bias". */
 typedef struct il__names {
     il_arch arch;
     const char *embedding, *position, *final_norm, *head;
     const char *attn_norm, *ff_norm;
-    const char *qkv; /* one fused tensor, or NULL and … */
+    const char *attn_post_norm, *ff_post_norm; /* before the addition to the residual, or NULL */
+    const char *q_norm, *k_norm;               /* where the shape has them */
+    const char *qkv;                           /* one fused tensor, or NULL and … */
     const char *q, *k, *v;
     const char *attn_out;
+    const char *router;           /* of layers of experts */
     const char *gate, *up, *down; /* gate NULL without one */
     bool transposed;              /* matrices are stored [in, out] */
+    bool interleaved;             /* qkv is stored [heads][q, k, v][d_head] */
 } il__names;
 
+/* A row for every family of model/native_families.h. */
 const il__names *il__names_for(il_arch arch);
-/* "gpt2, llama, …" for messages, and the supported family nearest to an unsupported one. */
-const char *il__names_supported(void);
-const char *il__names_nearest(il_arch arch);
 
 #endif

@@ -15,6 +15,14 @@ static size_t round_up(size_t n, size_t to)
     return (n + to - 1) / to * to;
 }
 
+/* A router is fp32 whatever the others are. */
+static size_t linear_scratch_bytes(uint32_t n_rows, uint32_t max_n_in, il_dtype dtype, il_isa isa)
+{
+    size_t bytes = il_linear_scratch_bytes(n_rows, max_n_in, dtype, isa);
+    size_t router_bytes = il_linear_scratch_bytes(n_rows, max_n_in, IL_DTYPE_F32, isa);
+    return bytes > router_bytes ? bytes : router_bytes;
+}
+
 static void layout_slots(il_engine_session *s, il__region *region)
 {
     const il__graph *graph = &s->model->graph;
@@ -26,8 +34,8 @@ static void layout_slots(il_engine_session *s, il__region *region)
     s->slots[IL__SLOT_LOGITS] =
         il__region_take(region, s->max_logits_rows, s->stride[IL__SLOT_LOGITS] * sizeof(float));
     s->linear_scratch = il__region_take(
-        region,
-        il_linear_scratch_bytes(s->chunk_rows, graph->max_n_in, graph->dtype, s->model->isa), 1);
+        region, linear_scratch_bytes(s->chunk_rows, graph->max_n_in, graph->dtype, s->model->isa),
+        1);
 }
 
 static void layout_attention(il_engine_session *s, il__region *region)
@@ -56,12 +64,24 @@ static void layout_attention(il_engine_session *s, il__region *region)
         size_t half = shape->rope_dims / 2;
         s->cos_t = il__region_take(region, capacity, half * sizeof(float));
         s->sin_t = il__region_take(region, capacity, half * sizeof(float));
+        if (il__rope_has_local(shape)) {
+            s->local_cos_t = il__region_take(region, capacity, half * sizeof(float));
+            s->local_sin_t = il__region_take(region, capacity, half * sizeof(float));
+        }
     }
 }
 
 static void layout_tables(il_engine_session *s, il__region *region)
 {
+    const il_shape *shape = &s->model->graph.shape;
     size_t batch = s->options.max_batch;
+    if (shape->n_expert > 0) {
+        size_t n_routes = (size_t)s->chunk_rows * shape->n_expert_used;
+        s->routes = il__region_take(region, n_routes, sizeof *s->routes);
+        s->routed = il__region_take(region, n_routes, sizeof *s->routed);
+        s->first_routed =
+            il__region_take(region, (size_t)shape->n_expert + 1, sizeof *s->first_routed);
+    }
     s->segments = il__region_take(region, s->chunk_rows, sizeof *s->segments);
     s->row_sequence = il__region_take(region, s->chunk_rows, sizeof *s->row_sequence);
     s->row_position = il__region_take(region, s->chunk_rows, sizeof *s->row_position);
@@ -142,7 +162,11 @@ int il_engine_session_open(il_engine_model *model, const il_engine_session_optio
     layout(s, &s->region);
     il__region_touch(&s->region);
     if (s->cos_t) {
-        il__rope_tables(&model->graph.shape, options->max_context_tok, s->cos_t, s->sin_t);
+        il__rope_tables(&model->graph.shape, false, options->max_context_tok, s->cos_t, s->sin_t);
+    }
+    if (s->local_cos_t) {
+        il__rope_tables(&model->graph.shape, true, options->max_context_tok, s->local_cos_t,
+                        s->local_sin_t);
     }
     for (uint32_t i = 0; i < options->max_batch; i++) {
         s->ones[i] = 1;

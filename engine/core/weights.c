@@ -34,15 +34,16 @@ void il__weights_layout(il__graph *graph, il__region *region)
             layout_vector(&op->weight, region);
             layout_vector(&op->bias, region);
         }
-        if (op->kind == IL__OP_LINEAR) {
-            il_linear *linear = &op->matrix->linear;
-            size_t bytes =
-                il_linear_packed_bytes(linear->n_out, linear->n_in, linear->dtype, linear->isa);
-            linear->packed = il__region_take(region, bytes, 1);
-            if (has_bias(op->matrix)) {
-                op->matrix->bias = il__region_take(region, linear->n_out, sizeof(float));
-                linear->bias = op->matrix->bias;
-            }
+    }
+    for (uint32_t i = 0; i < graph->n_matrices; i++) {
+        il__matrix *matrix = &graph->matrices[i];
+        il_linear *linear = &matrix->linear;
+        size_t bytes =
+            il_linear_packed_bytes(linear->n_out, linear->n_in, linear->dtype, linear->isa);
+        linear->packed = il__region_take(region, bytes, 1);
+        if (has_bias(matrix)) {
+            matrix->bias = il__region_take(region, linear->n_out, sizeof(float));
+            linear->bias = matrix->bias;
         }
     }
 }
@@ -103,6 +104,44 @@ static int load_vector(const il__vector *vector, const il_checkpoint *ckpt, il_e
     return rc;
 }
 
+/* [heads][3][d_head] rows to [3][heads][d_head]: piece j of head h. */
+typedef struct piece {
+    uint32_t stored, placed, n_rows;
+} piece;
+
+static piece interleaved_piece(const il__source *source, uint32_t i)
+{
+    uint32_t heads = source->interleaved_heads;
+    uint32_t e = source->n_rows / (3 * heads);
+    return (piece){.stored = i * e, .placed = (i % 3 * heads + i / 3) * e, .n_rows = e};
+}
+
+static int pack_interleaved(il_linear *linear, const il__source *source, const il_tensor_view *view,
+                            il_pool *pool)
+{
+    size_t row_bytes = linear->n_in * il_dtype_bytes(view->dtype);
+    for (uint32_t i = 0; i < 3 * source->interleaved_heads; i++) {
+        piece p = interleaved_piece(source, i);
+        int rc = il_linear_pack(linear, p.placed, p.n_rows,
+                                (const unsigned char *)view->data + p.stored * row_bytes,
+                                view->dtype, false, linear->n_in, pool);
+        if (rc != IL_OK) {
+            return rc;
+        }
+    }
+    return IL_OK;
+}
+
+static void convert_interleaved(const il__source *source, const il_tensor_view *view, float *bias)
+{
+    for (uint32_t i = 0; i < 3 * source->interleaved_heads; i++) {
+        piece p = interleaved_piece(source, i);
+        const unsigned char *from =
+            (const unsigned char *)view->data + p.stored * il_dtype_bytes(view->dtype);
+        convert(from, view->dtype, 0, p.n_rows, bias + p.placed, IL_DTYPE_F32);
+    }
+}
+
 static int load_matrix(il__matrix *matrix, const il_checkpoint *ckpt, il_pool *pool, il_error *err)
 {
     il_linear *linear = &matrix->linear;
@@ -115,9 +154,11 @@ static int load_matrix(il__matrix *matrix, const il_checkpoint *ckpt, il_pool *p
         if (rc != IL_OK) {
             return rc;
         }
-        rc =
-            il_linear_pack(linear, row, source->n_rows, view->data, view->dtype, matrix->transposed,
-                           matrix->transposed ? source->n_rows : linear->n_in, pool);
+        rc = source->interleaved_heads > 0
+                 ? pack_interleaved(linear, source, view, pool)
+                 : il_linear_pack(linear, row, source->n_rows, view->data, view->dtype,
+                                  matrix->transposed,
+                                  matrix->transposed ? source->n_rows : linear->n_in, pool);
         if (rc != IL_OK) {
             return il_fail(err, rc, "tensor %s cannot be packed", source->weight);
         }
@@ -126,7 +167,12 @@ static int load_matrix(il__matrix *matrix, const il_checkpoint *ckpt, il_pool *p
             if (rc != IL_OK) {
                 return rc;
             }
-            convert(view->data, view->dtype, 0, source->n_rows, matrix->bias + row, IL_DTYPE_F32);
+            if (source->interleaved_heads > 0) {
+                convert_interleaved(source, view, matrix->bias);
+            } else {
+                convert(view->data, view->dtype, 0, source->n_rows, matrix->bias + row,
+                        IL_DTYPE_F32);
+            }
         }
         row += source->n_rows;
     }
@@ -178,9 +224,10 @@ int il__weights_load(il__graph *graph, const il_checkpoint *ckpt, il_pool *pool,
             if (rc == IL_OK) {
                 rc = load_vector(&op->bias, ckpt, err);
             }
-        } else if (op->kind == IL__OP_LINEAR) {
-            rc = load_matrix(op->matrix, ckpt, pool, err);
         }
+    }
+    for (uint32_t i = 0; i < graph->n_matrices && rc == IL_OK; i++) {
+        rc = load_matrix(&graph->matrices[i], ckpt, pool, err);
     }
     return rc;
 }

@@ -5,7 +5,7 @@
 #include "backend/process.h"
 
 #include "base/checked.h"
-#include "model/shape.h"
+#include "model/native_families.h"
 #include "os/machine.h"
 
 #include <string.h>
@@ -13,13 +13,6 @@
 static int native_open(const il_param_set *entry, il_backend **out, il_error *err)
 {
     return il__process_open(&il__backend_native, "inferlaw-worker-native", entry, out, err);
-}
-
-/* Families the engine has graphs for; a test compares with the engine. */
-static bool has_family(il_arch arch)
-{
-    return arch == IL_ARCH_GPT2 || arch == IL_ARCH_LLAMA || arch == IL_ARCH_MISTRAL ||
-           arch == IL_ARCH_QWEN2;
 }
 
 /* Memory that a call of the largest cell needs: weights, cache, activations of prefill, logits.
@@ -137,10 +130,13 @@ static int native_supports(il_backend *b, const il_backend_model *model, il_erro
     if (rc != IL_OK) {
         return rc;
     }
-    if (!has_family(shape.arch)) {
+    if (!il_native_family(shape.arch)) {
+        char families[IL_NATIVE_FAMILIES_BYTES];
+        il_native_families_text(families);
         rc = il_fail(err, IL_E_UNSUPPORTED, "the native engine does not run models of type %s",
                      il_arch_hf_name(shape.arch));
-        il_error_hint(err, "it runs gpt2, llama, mistral and qwen2");
+        il_error_hint(err, "it runs %s; the nearest is %s", families,
+                      il_native_family_nearest(shape.arch));
         return rc;
     }
     uint64_t context = (uint64_t)model->max_prompt_tok + model->max_gen_tok;

@@ -61,7 +61,8 @@ static void put_rope_scaling(config_writer *w, const il_shape *s)
     }
     config_writer in = {.obj = json_object()};
     if (s->rope_scaling == IL_ROPE_LINEAR) {
-        put(&in, "type", json_string("linear"));
+        /* Releases from before Gemma 3 know "type" alone, and its own reader "rope_type" alone. */
+        put(&in, s->arch == IL_ARCH_GEMMA3 ? "rope_type" : "type", json_string("linear"));
         put_real(&in, "factor", s->rope_factor);
     } else {
         bool llama3 = s->rope_scaling == IL_ROPE_LLAMA3;

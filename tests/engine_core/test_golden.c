@@ -145,12 +145,14 @@ static double engine_error(const golden *g, const char *dir, const il_engine_opt
     return most;
 }
 
-static void compare_case(const char *path, const char *isa)
+/* worst[bf16]: the largest error so far, raised here. */
+static void compare_case(const char *path, const char *isa, double worst[2])
 {
     golden g;
     fixture f;
     il_param_counts counts;
     il_error err = {0};
+    double of_case[2] = {0, 0};
     golden_read(&g, path);
     fixture_make(&f, g.config, (il_dtype)g.dtype, g.seed, NULL);
     check_ok(il_shape_count(&f.shape, &counts, &err), &err);
@@ -167,7 +169,13 @@ static void compare_case(const char *path, const char *isa)
                             il_path_base(path), isa, bf16 ? "bf16" : "fp32", threads, error, limit);
             }
             assert_true(error <= limit);
+            worst[bf16] = fmax(worst[bf16], error);
+            of_case[bf16] = fmax(of_case[bf16], error);
         }
+    }
+    if (getenv("IL_GOLDEN_ERRORS")) {
+        print_message("%s, %s: fp32 %.1e, bf16 %.1e\n", il_path_base(path), isa, of_case[0],
+                      of_case[1]);
     }
     fixture_remove(&f);
     golden_free(&g);
@@ -180,6 +188,7 @@ static void compare_all(const char *isa)
     DIR *listing = opendir(dir);
     assert_non_null(listing);
     unsigned n_cases = 0;
+    double worst[2] = {0, 0};
     for (struct dirent *entry; (entry = readdir(listing));) {
         char path[1024];
         size_t n = strlen(entry->d_name);
@@ -187,11 +196,13 @@ static void compare_all(const char *isa)
             continue;
         }
         (void)snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
-        compare_case(path, isa);
+        compare_case(path, isa, worst);
         n_cases++;
     }
     (void)closedir(listing);
-    assert_true(n_cases >= 12);
+    print_message("%s: %u shapes, largest relative error fp32 %.1e, bf16 %.1e\n", isa, n_cases,
+                  worst[0], worst[1]);
+    assert_true(n_cases >= 20);
 }
 
 static void compare_isa(const char *isa)

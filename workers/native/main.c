@@ -3,6 +3,7 @@
 #include "workers/native/worker.h"
 
 #include "base/version.h"
+#include "model/native_families.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,7 +21,10 @@ static int say_hello(il__worker *worker, il_error *err)
 {
     json_t *dtypes = json_pack("[s,s]", il_dtype_name(IL_DTYPE_F32), il_dtype_name(IL_DTYPE_BF16));
     json_t *devices = json_pack("[s]", "cpu");
-    json_t *families = json_pack("[s,s,s,s]", "gpt2", "llama", "mistral", "qwen2");
+    json_t *families = json_array();
+    for (size_t i = 0; il_native_family_at(i); i++) {
+        (void)json_array_append_new(families, json_string(il_native_family_at(i)));
+    }
     il_wire_hello hello = {
         .protocol = IL_WIRE_PROTOCOL,
         .worker = "native",
