@@ -198,6 +198,13 @@ class Run:
         self.cells = self.plan["cells"]
         self.per_block = self.plan["repetitions"] + self.plan["warmup_repetitions"]
 
+    def plans(self, idx):
+        """Whether the call is planned: a run with a target numbers more than it plans."""
+        sampling = self.plan.get("sampling")
+        cell, block = divmod(idx // self.per_block, self.plan["blocks"])
+        return (not sampling or block < sampling["blocks_least"] or
+                any(e["block"] == block and cell in e["cells"] for e in sampling["extensions"]))
+
     def measured(self, cell, mode):
         """{replicate: [ms]} of the cell's ok measured calls: replicates are blocks if several."""
         out = {}
@@ -253,15 +260,17 @@ def check_metrics(run):
     rows = table(run, "metrics.csv")
     if rows is None:
         return
-    same("rows of metrics.csv", 3 * run.plan["n_calls"], len(rows))
+    planned = [i for i in range(run.plan["n_calls"]) if run.plans(i)]
+    same("rows of metrics.csv", 3 * len(planned), len(rows))
+    same("records_expected", 3 * len(planned), run.plan["records_expected"])
     counts, theirs = {}, {}
-    for idx in range(run.plan["n_calls"]):
+    for idx in planned:
         cell = run.cells[idx // (run.plan["blocks"] * run.per_block)]
         absent = "skipped" if cell.get("skip") else "not_run"
         status = run.calls[idx].status if idx in run.calls else absent
         counts[status] = counts.get(status, 0) + 3
-    for i, row in enumerate(rows):
-        idx, mode = i // 3, MODES[i % 3]
+    for i, row in enumerate(rows[:3 * len(planned)]):
+        idx, mode = planned[i // 3], MODES[i % 3]
         what = f"metrics.csv: call {idx} {mode}"
         theirs[row["status"]] = theirs.get(row["status"], 0) + 1
         same_text(what + " mode", mode, row["mode"])
