@@ -157,4 +157,21 @@ mkdir foreign && cp run/metrics.csv foreign/ && "$bin" analyze foreign --no-plot
 expect 0 'a foreign run' "$bin" verify foreign
 alter foreign/analysis/medians.csv 'digit(s, r",([0-9]+\.[0-9]+),")'
 expect 4 'differs  analysis/medians.csv' "$bin" verify foreign
+# a run with a target that stops before the most blocks, and one cut short among its A/A calls
+cat >target.yaml <<'END'
+gen_tokens: 4
+repetitions: 2
+warmup_repetitions: 1
+schedule: {blocks: 12, target_ci: 1, sentinel: false}
+scenarios: [{name: s, prompt_tokens: 3}]
+backends: [{name: x, kind: noop}]
+models: [{name: a}, {name: b}]
+END
+expect 0 '' "$bin" run target.yaml --out-dir target --no-plots -q
+expect 0 'follow from the journal' "$bin" verify target
+last=$(grep -n '"kind":"aa".*"rep":0' target/journal.jsonl | tail -1 | cut -d: -f1)
+head -n "$last" target/journal.jsonl >cut.jsonl && mv cut.jsonl target/journal.jsonl
+expect 0 '' "$bin" run target.yaml --out-dir target --no-plots -q --resume
+expect 0 'follow from the journal' "$bin" verify target
+check 'test "$(grep -c "\"kind\":\"aa\".*\"rep\":1" target/journal.jsonl)" -ge 32'
 exit $failed

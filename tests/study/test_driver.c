@@ -517,7 +517,8 @@ static void test_time_budget_expires(void **state)
 {
     (void)state;
     static const char text[] = "gen_tokens: 1\nrepetitions: 10\nwarmup_repetitions: 1\n"
-                               "schedule: {blocks: 10, time_budget_s: 1, sentinel: false}\n"
+                               "schedule: {blocks: 10, time_budget_s: 1, sentinel: false, "
+                               "aa: false}\n"
                                "scenarios: [{name: a, prompt_tokens: 2}]\n"
                                "backends: [{name: x, kind: noop}]\nmodels: [{name: m1}]\n";
     char dir[600], manifest[700];
