@@ -42,9 +42,8 @@ void *aligned_alloc(size_t align, size_t n)
 }
 #endif
 
-static void a_pass_allocates_nothing(void **state)
+static void count_calls_of(const char *config)
 {
-    (void)state;
 #if defined(__SANITIZE_ADDRESS__)
     skip();
 #endif
@@ -57,11 +56,7 @@ static void a_pass_allocates_nothing(void **state)
                                     .max_context_tok = 400,
                                     .max_prompt_tok = 300,
                                     .logits = IL_ENGINE_LOGITS_ALL};
-    fixture_make(&f,
-                 "{\"model_type\": \"gpt2\", \"n_layer\": 2, \"n_embd\": 192, \"n_head\": 4,"
-                 " \"vocab_size\": 900, \"n_positions\": 512, \"n_ctx\": 512,"
-                 " \"layer_norm_epsilon\": 1e-5, \"activation_function\": \"gelu_new\"}",
-                 IL_DTYPE_F32, 5, NULL);
+    fixture_make(&f, config, IL_DTYPE_F32, 5, NULL);
     unsigned long before_open = atomic_load(&n_calls);
     check_ok(il_engine_model_open(f.dir, &options, &model, &err), &err);
     check_ok(il_engine_session_open(model, &so, &session, &err), &err);
@@ -87,8 +82,40 @@ static void a_pass_allocates_nothing(void **state)
     fixture_remove(&f);
 }
 
+static void a_pass_allocates_nothing(void **state)
+{
+    (void)state;
+    count_calls_of("{\"model_type\": \"gpt2\", \"n_layer\": 2, \"n_embd\": 192, \"n_head\": 4,"
+                   " \"vocab_size\": 900, \"n_positions\": 512, \"n_ctx\": 512,"
+                   " \"layer_norm_epsilon\": 1e-5, \"activation_function\": \"gelu_new\"}");
+}
+
+static void nor_does_one_of_experts(void **state)
+{
+    (void)state;
+    count_calls_of("{\"model_type\": \"mixtral\", \"num_hidden_layers\": 2, \"hidden_size\": 128,"
+                   " \"num_attention_heads\": 4, \"num_key_value_heads\": 2,"
+                   " \"intermediate_size\": 200, \"num_local_experts\": 6,"
+                   " \"num_experts_per_tok\": 2, \"vocab_size\": 900,"
+                   " \"max_position_embeddings\": 512, \"hidden_act\": \"silu\"}");
+}
+
+static void nor_one_of_two_rope_tables(void **state)
+{
+    (void)state;
+    count_calls_of("{\"model_type\": \"gemma3_text\", \"num_hidden_layers\": 3,"
+                   " \"hidden_size\": 128, \"num_attention_heads\": 4, \"head_dim\": 40,"
+                   " \"num_key_value_heads\": 2, \"intermediate_size\": 200,"
+                   " \"sliding_window\": 32, \"sliding_window_pattern\": 2, \"vocab_size\": 900,"
+                   " \"max_position_embeddings\": 512}");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_pass_allocates_nothing)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pass_allocates_nothing),
+        cmocka_unit_test(nor_does_one_of_experts),
+        cmocka_unit_test(nor_one_of_two_rope_tables),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -316,15 +316,14 @@ static void what_cannot_run_is_refused_by_name(void **state)
     assert_int_equal(il_engine_model_open("/nonexistent/model", &options, &model, &err),
                      IL_E_NOT_FOUND);
     fixture_make(&f,
-                 "{\"model_type\": \"gpt_neox\", \"num_hidden_layers\": 1, \"hidden_size\": 16,"
-                 " \"num_attention_heads\": 2, \"intermediate_size\": 64, \"vocab_size\": 32,"
-                 " \"max_position_embeddings\": 32, \"rotary_pct\": 0.25, \"hidden_act\": \"gelu\","
-                 " \"layer_norm_eps\": 1e-5, \"use_parallel_residual\": true,"
-                 " \"tie_word_embeddings\": false}",
+                 "{\"model_type\": \"gpt_oss\", \"num_hidden_layers\": 2, \"hidden_size\": 16,"
+                 " \"num_attention_heads\": 2, \"num_key_value_heads\": 1, \"head_dim\": 8,"
+                 " \"intermediate_size\": 24, \"vocab_size\": 32, \"num_local_experts\": 4,"
+                 " \"num_experts_per_tok\": 2, \"max_position_embeddings\": 32}",
                  IL_DTYPE_F32, 1, NULL);
     assert_int_equal(il_engine_model_open(f.dir, &options, &model, &err), IL_E_UNSUPPORTED);
-    assert_non_null(strstr(err.what, "gpt_neox"));
-    assert_non_null(strstr(err.hint, "nearest"));
+    assert_non_null(strstr(err.what, "gpt_oss"));
+    assert_non_null(strstr(err.hint, "nearest is mixtral"));
     assert_null(model);
     fixture_remove(&f);
 }
