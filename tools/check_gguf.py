@@ -100,7 +100,8 @@ def check(lib, inferlaw, source, types, n_ids, folder):
         directory = os.path.join(directory, os.listdir(directory)[0])
     with open(os.path.join(directory, "config.json")) as f:
         vocab = json.load(f)["vocab_size"]
-    ids = [random.Random(1).randrange(vocab) for _ in range(n_ids)]
+    rng = random.Random(1)
+    ids = [rng.randrange(vocab) for _ in range(n_ids)]
     raw = os.path.join(folder, "logits.f32")
     run(inferlaw, "model", "logits", "-q", directory, "--ids", ",".join(map(str, ids)), "--out", raw)
     ours = np.fromfile(raw, np.float32).reshape(n_ids, vocab)
