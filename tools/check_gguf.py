@@ -12,6 +12,9 @@ of the difference over that of the logits, positions with the same most likely i
 must stay below a limit (llama.cpp keeps its cache in fp16); quantised files are reported, and must
 agree in rank order with the engine better than chance does (correlation above 0.9).
 
+Families the engine has no graph for are compared with transformers: --reference names a Python that
+has torch and transformers.
+
 The library's C functions are called through ctypes. Of its large parameter structs only the defaults
 are used, so that their layout need not be known: they are passed through as bytes.
 """
@@ -30,6 +33,15 @@ import numpy as np
 
 LIMITS = {"F32": 2e-3, "F16": 1e-2, "BF16": 5e-2}
 OPAQUE_BYTES = 1024
+
+
+REFERENCE = """
+import sys, torch, transformers
+model = transformers.AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32)
+with torch.no_grad():
+    rows = model.eval()(torch.tensor([[int(x) for x in sys.argv[2].split(",")]])).logits[0]
+rows.float().numpy().tofile(sys.argv[3])
+"""
 
 
 class Opaque(c.Structure):
@@ -92,7 +104,7 @@ def run(*command):
     subprocess.run(command, check=True)
 
 
-def check(lib, inferlaw, source, types, n_ids, folder):
+def check(lib, inferlaw, source, types, n_ids, folder, reference):
     """One model in every type; the number of types that fail."""
     directory = os.path.join(folder, "m")
     run(inferlaw, "model", "make", "-q", *source, "--out", directory)
@@ -103,7 +115,11 @@ def check(lib, inferlaw, source, types, n_ids, folder):
     rng = random.Random(1)
     ids = [rng.randrange(vocab) for _ in range(n_ids)]
     raw = os.path.join(folder, "logits.f32")
-    run(inferlaw, "model", "logits", "-q", directory, "--ids", ",".join(map(str, ids)), "--out", raw)
+    text = ",".join(map(str, ids))
+    if reference:
+        run(reference, "-c", REFERENCE, directory, text, raw)
+    else:
+        run(inferlaw, "model", "logits", "-q", directory, "--ids", text, "--out", raw)
     ours = np.fromfile(raw, np.float32).reshape(n_ids, vocab)
     failures = 0
     for kind in types:
@@ -135,13 +151,15 @@ def main():
     parser.add_argument("--hf-config", action="append", default=[], help="a config.json")
     parser.add_argument("--types", default="F32,F16,BF16,Q8_0,Q4_0,Q4_K_M")
     parser.add_argument("--n-ids", type=int, default=24)
+    parser.add_argument("--reference", metavar="PYTHON", help="compare with transformers instead")
     args = parser.parse_args()
     lib = load_library()
     failures = 0
     sources = [("--suite", s) for s in args.suite] + [("--shape", s) for s in args.shape]
     for source in sources + [("--hf-config", s) for s in args.hf_config]:
         with tempfile.TemporaryDirectory() as folder:
-            failures += check(lib, args.inferlaw, source, args.types.split(","), args.n_ids, folder)
+            failures += check(lib, args.inferlaw, source, args.types.split(","), args.n_ids, folder,
+                              args.reference)
     sys.exit(failures > 0)
 
 

@@ -85,7 +85,8 @@ const char *il__gguf_architecture(const il_shape *s, il_error *err)
                           "--format hf makes the Hugging Face directory");
         return NULL;
     }
-    if (s->arch == IL_ARCH_GEMMA3 && s->sliding_window && s->sliding_period != 6) {
+    bool sixth = s->sliding_period == 6 || (s->sliding_period == 0 && s->n_layer < 6);
+    if (s->arch == IL_ARCH_GEMMA3 && s->sliding_window && !sixth) {
         (void)unsupported(err, "llama.cpp knows Gemma 3 only with every sixth layer full",
                           "set sliding_window_pattern to 6");
         return NULL;
