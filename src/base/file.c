@@ -79,8 +79,7 @@ int il_fd_write_all(int fd, const void *bytes, size_t n_bytes, il_error *err)
     return IL_OK;
 }
 
-/* A rename is durable only once its directory is. */
-static int sync_parent(const char *path, il_error *err)
+int il_path_sync_parent(const char *path, il_error *err)
 {
     char dir[PATH_BYTES];
     const char *slash = strrchr(path, '/');
@@ -136,7 +135,7 @@ int il_file_write_atomic(const char *path, const void *bytes, size_t n_bytes, il
         rc = il_fail_errno(err, errno, "cannot rename into place");
         goto out;
     }
-    rc = sync_parent(path, err);
+    rc = il_path_sync_parent(path, err);
 out:
     if (fd >= 0) {
         (void)close(fd);

@@ -19,6 +19,8 @@ int il_file_read(const char *path, il_buf *buf, il_error *err);
 /* Writes to "<path>.tmp-<pid>", fsyncs, renames over path, fsyncs the directory. On failure the
  * temporary is removed and path is untouched. */
 int il_file_write_atomic(const char *path, const void *bytes, size_t n_bytes, il_error *err);
+/* Syncs the directory that path lies in: a rename is durable only then. */
+int il_path_sync_parent(const char *path, il_error *err);
 /* Creates dir and its missing parents (mode 0777 & ~umask). An existing directory is fine. */
 int il_dir_make(const char *path, il_error *err);
 bool il_path_is_file(const char *path); /* a regular file, links followed */

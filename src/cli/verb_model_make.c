@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/gguf_log.h"
 #include "cli/verbs.h"
 #include "model/make.h"
 #include "model/suite.h"
@@ -56,22 +57,69 @@ static void clear_line(int before)
 /* --- sources
  * -------------------------------------------------------------------------------------- */
 
-static int make_one(const il_shape *shape, const char *dir, const il_make_options *options,
-                    il_error *err)
+/* What is to be made of each shape. */
+typedef struct wish {
+    il_make_options options;
+    bool hf, gguf;
+    il_gguf_options gguf_options;
+} wish;
+
+static int make_dir(const il_shape *shape, const char *dir, const wish *want, il_error *err)
 {
     bool kept;
-    int rc = il_model_make(shape, dir, options, &kept, err);
+    int rc = il_model_make(shape, dir, &want->options, &kept, err);
     if (rc == IL_OK) {
         il_param_counts counts;
         (void)il_shape_count(shape, &counts, NULL);
         il_log(IL_LOG_INFO, "%s: %s, %.3fM parameters, %s", dir, kept ? "kept, identical" : "made",
-               (double)counts.total / 1e6, il_dtype_name(options->dtype));
+               (double)counts.total / 1e6, il_dtype_name(want->options.dtype));
     }
     return rc;
 }
 
-static int make_suite(const char *selector, const char *out, const il_make_options *options,
-                      il_error *err)
+/* DIR-TYPE.gguf. Of a suite, a model that no block fits is passed over with a warning. */
+static int make_gguf(const il_shape *shape, const char *dir, const wish *want, bool of_suite,
+                     il_error *err)
+{
+    char path[PATH_MAX];
+    il_gguf_report report;
+    size_t n_dir = strlen(dir);
+    while (n_dir > 1 && dir[n_dir - 1] == '/') {
+        n_dir--;
+    }
+    int n = snprintf(path, sizeof path, "%.*s-%s.gguf", (int)n_dir, dir,
+                     il_gguf_recipe_name(want->gguf_options.recipe));
+    if (n < 0 || (size_t)n >= sizeof path) {
+        return il_fail(err, IL_E_RANGE, "path too long: %.200s", dir);
+    }
+    char *slash = strrchr(path, '/');
+    int rc = IL_OK;
+    if (slash && slash != path) {
+        *slash = '\0';
+        rc = il_dir_make(path, err);
+        *slash = '/';
+    }
+    rc = rc ? rc
+            : il_model_gguf_from_shape(shape, want->options.seed, want->options.dtype, path,
+                                       &want->gguf_options, &report, err);
+    if (rc == IL_OK) {
+        il_log_gguf(path, &want->gguf_options, &report);
+    } else if (rc == IL_E_UNSUPPORTED && of_suite && report.none_fits) {
+        il_log(IL_LOG_WARN, "%s: not made: %s", path, err->what);
+        *err = (il_error){0};
+        rc = IL_OK;
+    }
+    return rc;
+}
+
+static int make_one(const il_shape *shape, const char *dir, const wish *want, bool of_suite,
+                    il_error *err)
+{
+    int rc = want->hf ? make_dir(shape, dir, want, err) : IL_OK;
+    return rc == IL_OK && want->gguf ? make_gguf(shape, dir, want, of_suite, err) : rc;
+}
+
+static int make_suite(const char *selector, const char *out, const wish *want, il_error *err)
 {
     il_arena arena = {0};
     il_suite suite;
@@ -79,15 +127,14 @@ static int make_suite(const char *selector, const char *out, const il_make_optio
     for (size_t i = 0; rc == IL_OK && i < suite.n_shapes; i++) {
         char dir[PATH_MAX];
         rc = il_path_join(dir, sizeof dir, out, suite.shapes[i].name);
-        rc = rc == IL_OK ? make_one(&suite.shapes[i], dir, options, err)
+        rc = rc == IL_OK ? make_one(&suite.shapes[i], dir, want, true, err)
                          : il_fail(err, rc, "path too long: %.200s", out);
     }
     il_arena_free(&arena);
     return rc;
 }
 
-static int make_from_config(const char *path, const char *out, const il_make_options *options,
-                            il_error *err)
+static int make_from_config(const char *path, const char *out, const wish *want, il_error *err)
 {
     json_t *config = NULL;
     il_shape shape;
@@ -96,18 +143,33 @@ static int make_from_config(const char *path, const char *out, const il_make_opt
         rc = il_shape_from_hf_config(config, path, &shape, err);
     }
     if (rc == IL_OK) {
-        rc = make_one(&shape, out, options, err);
+        rc = make_one(&shape, out, want, false, err);
     }
     json_decref(config);
     return rc;
 }
 
-static int make_from_flags(const char *text, const char *out, const il_make_options *options,
-                           il_error *err)
+static int make_from_flags(const char *text, const char *out, const wish *want, il_error *err)
 {
     il_shape shape;
     int rc = il_shape_from_flags(text, &shape, err);
-    return rc == IL_OK ? make_one(&shape, out, options, err) : rc;
+    return rc == IL_OK ? make_one(&shape, out, want, false, err) : rc;
+}
+
+static int read_formats(const il_param_set *flags, wish *want, il_error *err)
+{
+    const il_param_value *formats = &flags->values[IL_P_MODEL_FORMAT];
+    for (size_t i = 0; i < formats->n; i++) {
+        want->hf = want->hf || strcmp(formats->texts[i], "hf") == 0;
+        want->gguf = want->gguf || strcmp(formats->texts[i], "gguf") == 0;
+    }
+    if (il_param_is_set(flags, IL_P_GGUF_TYPE) && !want->gguf) {
+        int rc = il_fail(err, IL_E_USAGE, "--gguf-type without a GGUF file to make");
+        il_error_hint(err, "add --format hf,gguf");
+        return rc;
+    }
+    int rc = il_gguf_recipe_parse(il_param_text(flags, IL_P_GGUF_TYPE), &want->gguf_options.recipe);
+    return rc ? rc : il_dtype_parse(il_param_text(flags, IL_P_DTYPE), &want->options.dtype);
 }
 
 static int run(const il_param_set *flags, char *const *words, unsigned n_words)
@@ -120,15 +182,21 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
     const char *shape = il_param_text(flags, IL_P_SHAPE);
     const char *out = il_param_text(flags, IL_P_OUT);
     meter m = {0};
-    il_make_options options = {
-        .seed = (uint64_t)il_param_i64(flags, IL_P_SEED),
-        .shard_bytes = (uint64_t)il_param_i64(flags, IL_P_SHARD_BYTES),
-        .n_threads = (uint32_t)il_param_i64(flags, IL_P_THREADS),
-        .force = il_param_flag(flags, IL_P_FORCE),
-        .stop = &interrupted,
-        .user = &m,
+    wish want = {
+        .options =
+            {
+                .seed = (uint64_t)il_param_i64(flags, IL_P_SEED),
+                .shard_bytes = (uint64_t)il_param_i64(flags, IL_P_SHARD_BYTES),
+                .n_threads = (uint32_t)il_param_i64(flags, IL_P_THREADS),
+                .force = il_param_flag(flags, IL_P_FORCE),
+                .stop = &interrupted,
+                .user = &m,
+            },
+        .gguf_options = {.force = il_param_flag(flags, IL_P_FORCE),
+                         .stop = &interrupted,
+                         .user = &m},
     };
-    int rc = il_dtype_parse(il_param_text(flags, IL_P_DTYPE), &options.dtype);
+    int rc = read_formats(flags, &want, &err);
     if (rc == IL_OK && (suite != NULL) + (config != NULL) + (shape != NULL) != 1) {
         rc = il_fail(&err, IL_E_USAGE, "model make needs one of --suite, --hf-config, --shape");
         il_error_hint(&err, "inferlaw model make --suite tr121 --out models");
@@ -137,16 +205,16 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
         rc = il_fail(&err, IL_E_USAGE, "model make needs --out DIR");
     }
     if (isatty(STDERR_FILENO) && !il_param_flag(flags, IL_P_QUIET)) {
-        options.progress = show;
+        want.options.progress = want.gguf_options.progress = show;
         il_log_set_hook(clear_line);
     }
     struct sigaction action = {.sa_handler = on_signal}, was_int, was_term;
     (void)sigaction(SIGINT, &action, &was_int);
     (void)sigaction(SIGTERM, &action, &was_term);
     if (rc == IL_OK) {
-        rc = suite    ? make_suite(suite, out, &options, &err)
-             : config ? make_from_config(config, out, &options, &err)
-                      : make_from_flags(shape, out, &options, &err);
+        rc = suite    ? make_suite(suite, out, &want, &err)
+             : config ? make_from_config(config, out, &want, &err)
+                      : make_from_flags(shape, out, &want, &err);
     }
     (void)sigaction(SIGINT, &was_int, NULL);
     (void)sigaction(SIGTERM, &was_term, NULL);
@@ -164,9 +232,11 @@ const il_verb il_verb_model_make = {
     .details =
         "--suite writes each model of the suite to OUT/NAME; --hf-config and --shape write OUT.\n"
         "A directory appears whole or not at all. An identical model is kept; a different one is\n"
-        "replaced only with --force.\n\n"
+        "replaced only with --force. --format hf,gguf also writes OUT-TYPE.gguf, a file that\n"
+        "llama.cpp reads, with the same weights; --format gguf writes it alone.\n\n"
         "  inferlaw model make --suite tr121 --out models\n"
         "  inferlaw model make --suite 'pythia<=1b' --dtype bf16 --out models\n"
+        "  inferlaw model make --suite tr121 --format hf,gguf --gguf-type Q8_0 --out models\n"
         "  inferlaw model make --shape family=llama,n_layer=4,d_model=256,n_head=4 --out tiny",
     .scope = IL_SCOPE_MODEL_MAKE,
     .run = run,

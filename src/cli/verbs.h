@@ -20,6 +20,7 @@
     X(il_verb_compare)                                                                             \
     X(il_verb_import_llama_bench)                                                                  \
     X(il_verb_model_make)                                                                          \
+    X(il_verb_model_convert)                                                                       \
     X(il_verb_model_list)                                                                          \
     X(il_verb_model_inspect)                                                                       \
     X(il_verb_model_logits)                                                                        \

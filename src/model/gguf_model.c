@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The file around the plan: where values come from, row bands, types, metadata.
+ */
+#include "model/gguf_model.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/version.h"
+#include "model/checkpoint.h"
+#include "model/gguf_plan.h"
+#include "model/make.h"
+#include "model/quant.h"
+#include "model/synth.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Values turned into blocks at a time: 16 MiB as fp32. */
+enum { BAND_VALUES = 1 << 22, QUANT_VERSION = 2, MOST_MARKER_BYTES = 4 << 20 };
+
+/* Changes whenever the same weights would give other bytes. */
+static const char writer_version[] = "1";
+
+static const struct {
+    const char *name;
+    uint32_t number;
+} recipes[] = {
+#define RECIPE(id, number, type) {#id, number},
+    IL_GGUF_RECIPE_MAP(RECIPE)
+#undef RECIPE
+};
+
+const char *il_gguf_recipe_name(il_gguf_recipe recipe)
+{
+    return recipe < IL_GGUF_RECIPE_COUNT ? recipes[recipe].name : "?";
+}
+
+int il_gguf_recipe_parse(const char *text, il_gguf_recipe *out)
+{
+    for (size_t i = 0; i < IL_GGUF_RECIPE_COUNT; i++) {
+        if (strcmp(text, recipes[i].name) == 0) {
+            *out = (il_gguf_recipe)i;
+            return IL_OK;
+        }
+    }
+    return IL_E_INVALID;
+}
+
+/* --- values ---------------------------------------------------------------------------------- */
+
+typedef struct source {
+    const il_shape *shape;
+    const il_checkpoint *ckpt; /* NULL: synthetic */
+    uint64_t seed;
+    il_dtype dtype;
+    const char *name;
+    const char *hash; /* of the content; NULL when not known */
+} source;
+
+static void widen(il_dtype dtype, const void *from, size_t n, float *out)
+{
+    const uint16_t *half = from;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = dtype == IL_DTYPE_BF16 ? il_bf16_to_f32(half[i]) : il_f16_to_f32(half[i]);
+    }
+}
+
+/* Elements [first, first + n) of a Hugging Face tensor. */
+static void fetch(const source *s, const il_tensor_info *info, uint64_t first, size_t n, float *out)
+{
+    if (s->ckpt) {
+        const il_tensor_view *view = il_checkpoint_tensor(s->ckpt, info->name);
+        const char *at = (const char *)view->data + first * il_dtype_bytes(view->dtype);
+        if (view->dtype == IL_DTYPE_F32) {
+            memcpy(out, at, n * sizeof *out);
+        } else {
+            widen(view->dtype, at, n, out);
+        }
+        return;
+    }
+    il_synth synth = il_synth_of(s->shape, info, s->seed);
+    if (s->dtype == IL_DTYPE_F32) {
+        il_synth_fill(&synth, first, n, s->dtype, out);
+        return;
+    }
+    uint16_t part[4096];
+    for (size_t i = 0; i < n; i += sizeof part / sizeof *part) {
+        size_t take = n - i < sizeof part / sizeof *part ? n - i : sizeof part / sizeof *part;
+        il_synth_fill(&synth, first + i, take, s->dtype, part);
+        widen(s->dtype, part, take, out + i);
+    }
+}
+
+/* Rows [first, first + n) of part `info` of t. spare holds n values. */
+static void fetch_rows(const source *s, const il__gguf_tensor *t, const il_tensor_info *info,
+                       uint64_t first, size_t n, float *out, float *spare)
+{
+    size_t columns = (size_t)t->n_columns;
+    if (t->values) {
+        memcpy(out, t->values + first, n * sizeof *out);
+    } else if (t->order == IL__ORDER_AS_IS) {
+        fetch(s, info, first * columns, n * columns, out);
+    } else if (t->order == IL__ORDER_TURNED) {
+        for (size_t c = 0; c < columns; c++) {
+            fetch(s, info, c * t->n_rows + first, n, spare);
+            for (size_t r = 0; r < n; r++) {
+                out[r * columns + c] = spare[r];
+            }
+        }
+    } else {
+        for (size_t r = 0; r < n; r++) {
+            fetch(s, info, il__gguf_source_row(t, first + r) * columns, columns, out + r * columns);
+        }
+    }
+    for (size_t i = 0; t->plus_one && i < n * columns; i++) {
+        out[i] += 1.0f;
+    }
+}
+
+typedef struct writing {
+    const source *source;
+    const il_gguf_options *options;
+    il_gguf_writer *w;
+    float *values, *spare;
+    uint8_t *blocks;
+    uint64_t done_bytes, total_bytes;
+} writing;
+
+static int write_band(writing *j, const il__gguf_tensor *t, const il_tensor_info *info,
+                      uint64_t first, size_t n, il_error *err)
+{
+    size_t n_values = n * (size_t)t->n_columns;
+    fetch_rows(j->source, t, info, first, n, j->values, j->spare);
+    int rc = il_quant_write(t->type, j->values, n_values, j->blocks, err);
+    if (rc != IL_OK) {
+        il_error_where(err, "tensor %s, row %" PRIu64 " and on", info ? info->name : t->name,
+                       first);
+        return rc;
+    }
+    size_t n_bytes = (size_t)il_quant_bytes(t->type, n_values);
+    rc = il_gguf_writer_append(j->w, j->blocks, n_bytes, err);
+    j->done_bytes += n_bytes;
+    if (rc == IL_OK && j->options->progress) {
+        j->options->progress(j->source->name, j->done_bytes, j->total_bytes, j->options->user);
+    }
+    if (rc == IL_OK && j->options->stop && *j->options->stop) {
+        rc = il_fail(err, IL_E_INTERRUPTED, "interrupted; nothing was left behind");
+    }
+    return rc;
+}
+
+static int write_tensor(writing *j, const il__gguf_tensor *t, il_error *err)
+{
+    int rc = IL_OK;
+    uint64_t most = BAND_VALUES / t->n_columns;
+    most = most < 1 ? 1 : most;
+    for (uint32_t p = 0; rc == IL_OK && p < t->n_parts; p++) {
+        const il_tensor_info *info = t->parts ? t->parts + (size_t)p * t->stride : NULL;
+        for (uint64_t row = 0; rc == IL_OK && row < t->n_rows; row += most) {
+            uint64_t left = t->n_rows - row;
+            rc = write_band(j, t, info, row, (size_t)(left < most ? left : most), err);
+        }
+    }
+    return rc;
+}
+
+static int write_tensors(writing *j, const il__gguf_plan *plan, il_error *err)
+{
+    uint64_t widest = BAND_VALUES;
+    for (size_t i = 0; i < plan->n_tensors; i++) {
+        widest = plan->tensors[i].n_columns > widest ? plan->tensors[i].n_columns : widest;
+    }
+    j->values = malloc(widest * sizeof *j->values);
+    j->spare = malloc(widest * sizeof *j->spare);
+    j->blocks = malloc(widest * sizeof *j->values);
+    int rc = j->values && j->spare && j->blocks
+                 ? IL_OK
+                 : il_fail(err, IL_E_NOMEM, "no memory for a band of rows");
+    for (size_t i = 0; rc == IL_OK && i < plan->n_tensors; i++) {
+        rc = write_tensor(j, &plan->tensors[i], err);
+    }
+    free(j->values);
+    free(j->spare);
+    free(j->blocks);
+    return rc;
+}
+
+/* --- metadata -------------------------------------------------------------------------------- */
+
+static void put_fallbacks(il_gguf_writer *w, const il__gguf_plan *plan)
+{
+    il_gguf_put_texts(w, "inferlaw.fallback", plan->n_fallen);
+    for (size_t i = 0; i < plan->n_tensors; i++) {
+        const il__gguf_tensor *t = &plan->tensors[i];
+        if (t->type != t->wanted) {
+            char text[128];
+            int n = snprintf(text, sizeof text, "%s %s %s", t->name,
+                             il_ggml_layout_of((uint32_t)t->wanted)->name,
+                             il_ggml_layout_of((uint32_t)t->type)->name);
+            il_gguf_put_next_text(w, text, n > 0 ? (size_t)n : 0);
+        }
+    }
+}
+
+static void put_header(il_gguf_writer *w, const source *s, il_gguf_recipe recipe,
+                       const char *architecture, const il__gguf_plan *plan)
+{
+    il_gguf_put_text(w, "general.architecture", architecture);
+    il_gguf_put_text(w, "general.type", "model");
+    il_gguf_put_text(w, "general.name", s->name);
+    il_gguf_put_u32(w, "general.file_type", recipes[recipe].number);
+    if (plan->n_quantised > 0) {
+        il_gguf_put_u32(w, "general.quantization_version", QUANT_VERSION);
+    }
+    il__gguf_put_shape(w, s->shape, architecture);
+    /* token ids are all a benchmark needs */
+    il_gguf_put_text(w, "tokenizer.ggml.model", "no_vocab");
+    il_gguf_put_text(w, "inferlaw.family", il_arch_name(s->shape->arch));
+    il_gguf_put_text(w, "inferlaw.gguf_type", recipes[recipe].name);
+    il_gguf_put_text(w, "inferlaw.writer", writer_version);
+    if (s->hash) {
+        il_gguf_put_text(w, "inferlaw.content_hash", s->hash);
+    }
+    if (plan->n_fallen > 0) {
+        put_fallbacks(w, plan);
+    }
+    for (size_t i = 0; i < plan->n_tensors; i++) {
+        const il__gguf_tensor *t = &plan->tensors[i];
+        il_gguf_add_tensor(w, t->name, t->n_dims, t->dims, t->type);
+    }
+}
+
+/* --- what stands there ----------------------------------------------------------------------- */
+
+static bool is_text(const il_gguf *file, const char *key, const char *wanted)
+{
+    const char *text;
+    size_t len = 0;
+    return il_gguf_get_text(file, key, true, &text, &len, NULL) == IL_OK && len == strlen(wanted) &&
+           memcmp(text, wanted, len) == 0;
+}
+
+static bool is_identical(const char *path, const source *s, il_gguf_recipe recipe)
+{
+    il_gguf *file = NULL;
+    bool same = s->hash && il_path_is_file(path) && il_gguf_open(path, &file, NULL) == IL_OK &&
+                is_text(file, "inferlaw.content_hash", s->hash) &&
+                is_text(file, "inferlaw.gguf_type", recipes[recipe].name) &&
+                is_text(file, "inferlaw.writer", writer_version);
+    il_gguf_close(file);
+    return same;
+}
+
+static int check_place(const char *path, bool force, il_error *err)
+{
+    int rc = IL_OK;
+    if (il_path_is_dir(path)) {
+        rc = il_fail(err, IL_E_EXISTS, "a directory stands where the file is to be");
+        il_error_hint(err, "--out names the file");
+    } else if (il_path_is_file(path) && !force) {
+        rc = il_fail(err, IL_E_EXISTS, "another file stands here already");
+        il_error_hint(err, "--force replaces it");
+    }
+    if (rc != IL_OK) {
+        il_error_where(err, "%s", path);
+    }
+    return rc;
+}
+
+/* --- making ---------------------------------------------------------------------------------- */
+
+static int write_file(const source *s, const char *path, const il_gguf_options *options,
+                      const char *architecture, const il__gguf_plan *plan, il_gguf_report *report,
+                      il_error *err)
+{
+    il_gguf_writer *w = NULL;
+    int rc = il_gguf_writer_open(path, &w, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    put_header(w, s, options->recipe, architecture, plan);
+    rc = il_gguf_writer_begin(w, err);
+    report->n_bytes = il_gguf_writer_bytes(w);
+    writing j = {.source = s, .options = options, .w = w, .total_bytes = report->n_bytes};
+    rc = rc ? rc : write_tensors(&j, plan, err);
+    rc = rc ? rc : il_gguf_writer_end(w, err);
+    il_gguf_writer_close(w);
+    return rc;
+}
+
+static int make_file(const source *s, const char *path, const il_gguf_options *options,
+                     il_gguf_report *report_or_null, il_error *err)
+{
+    il_gguf_report unasked;
+    il_gguf_report *report = report_or_null ? report_or_null : &unasked;
+    il_arena arena = {0};
+    il__gguf_plan plan = {0};
+    *report = (il_gguf_report){0};
+    const char *architecture = il__gguf_architecture(s->shape, err);
+    int rc = architecture ? il__gguf_plan_make(s->shape, options->recipe, &arena, &plan, err)
+                          : IL_E_UNSUPPORTED;
+    if (rc != IL_OK) {
+        goto out;
+    }
+    report->n_tensors = (uint32_t)plan.n_tensors;
+    report->n_quantised = plan.n_quantised;
+    report->n_fallen = plan.n_fallen;
+    if (plan.n_quantised == 0 && options->recipe >= IL_GGUF_RECIPE_Q8_0) {
+        report->none_fits = true;
+        rc = il_fail(err, IL_E_UNSUPPORTED,
+                     "no tensor of %.96s has rows that are a multiple of a block of %s", s->name,
+                     recipes[options->recipe].name);
+        il_error_where(err, "%s", path);
+        il_error_hint(err, "the file would hold no quantised tensor: take F32, F16 or BF16");
+        goto out;
+    }
+    if (!options->force && is_identical(path, s, options->recipe)) {
+        report->kept = true;
+        goto out;
+    }
+    rc = check_place(path, options->force, err);
+    rc = rc ? rc : write_file(s, path, options, architecture, &plan, report, err);
+out:
+    il_arena_free(&arena);
+    return rc;
+}
+
+int il_model_gguf_from_shape(const il_shape *shape, uint64_t seed, il_dtype dtype, const char *path,
+                             const il_gguf_options *options, il_gguf_report *report, il_error *err)
+{
+    char hash[65];
+    if (report) {
+        *report = (il_gguf_report){0};
+    }
+    int rc = il_shape_check(shape, err);
+    rc = rc ? rc : il_model_content_hash(shape, seed, dtype, hash, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    source s = {.shape = shape,
+                .seed = seed,
+                .dtype = dtype,
+                .hash = hash,
+                .name = shape->name[0] ? shape->name : il_arch_name(shape->arch)};
+    return make_file(&s, path, options, report, err);
+}
+
+int il_model_gguf_from_dir(const char *dir, const char *path, const il_gguf_options *options,
+                           il_gguf_report *report, il_error *err)
+{
+    char marker_path[PATH_MAX];
+    json_t *marker = NULL;
+    il_checkpoint *ckpt = NULL;
+    if (report) {
+        *report = (il_gguf_report){0};
+    }
+    int rc = il_checkpoint_open(dir, &ckpt, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    source s = {.shape = il_checkpoint_shape(ckpt), .ckpt = ckpt, .name = il_path_base(dir)};
+    if (il_path_join(marker_path, sizeof marker_path, dir, "inferlaw.json") == IL_OK &&
+        il_json_load(marker_path, MOST_MARKER_BYTES, &marker, NULL) == IL_OK) {
+        const char *name = json_string_value(json_object_get(marker, "name"));
+        s.hash = json_string_value(json_object_get(marker, "content_hash"));
+        s.name = name ? name : s.name;
+    }
+    rc = make_file(&s, path, options, report, err);
+    json_decref(marker);
+    il_checkpoint_close(ckpt);
+    return rc;
+}
