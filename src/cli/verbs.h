@@ -20,13 +20,13 @@
     X(il_verb_compare)                                                                             \
     X(il_verb_import_llama_bench)                                                                  \
     X(il_verb_model_make)                                                                          \
-    X(il_verb_model_convert)                                                                       \
     X(il_verb_model_list)                                                                          \
     X(il_verb_model_inspect)                                                                       \
     X(il_verb_model_logits)                                                                        \
     X(il_verb_model_tokenize)                                                                      \
     X(il_verb_completion)                                                                          \
-    X(il_verb_man)
+    X(il_verb_man)                                                                                 \
+    X(il_verb_model_convert)
 
 #define IL_VERB_DECLARE(symbol) extern const il_verb symbol;
 IL_VERB_MAP(IL_VERB_DECLARE)
