@@ -56,7 +56,7 @@ static const char strip[] =
     ".strip{display:flex;flex-wrap:wrap;gap:1px;"
     "margin:1.5rem 0;border:1px solid var(--line);border-radius:8px;overflow:hidden;"
     "background:var(--line)}"
-    ".strip>div{flex:1 1 13rem;background:var(--page);padding:.6rem .8rem .65rem;"
+    ".strip>div{flex:1 1 18rem;background:var(--page);padding:.6rem .8rem .65rem;"
     "border-left:3px solid var(--line)}"
     ".strip .good{border-left-color:var(--good)}.strip .weak{border-left-color:var(--weak)}"
     ".strip .bad{border-left-color:var(--bad)}"
