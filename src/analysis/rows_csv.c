@@ -124,6 +124,7 @@ static int read_row(il_csv_reader *csv, const header *head, const il_csv_field *
                              (int)(fields[i].len < 60 ? fields[i].len : 60), fields[i].text,
                              il_columns[column].type == IL_COLUMN_B ? "boolean" : "finite number");
             il_error_where(err, "%s:%llu", il_csv_path(csv), (unsigned long long)il_csv_line(csv));
+            il_error_hint(err, "mend this field, or leave it empty where nothing was measured");
             return rc;
         }
     }

@@ -21,9 +21,13 @@ int il_claims_keep(const char *file, const char *run_dir, il_error *err)
     il_buf text;
     il_buf_init(&text, IL_YAML_MAX_BYTES);
     int rc = check(file, err);
+    if (rc != IL_OK && !il_path_is_file(file)) {
+        il_error_hint(err, "--claims names a file, as claims/tr121.yaml");
+    }
     if (rc == IL_OK && !il_path_is_dir(run_dir)) {
         rc = il_fail(err, IL_E_NOT_FOUND, "no such run directory");
         il_error_where(err, "%s", run_dir);
+        il_error_hint(err, "give the directory that \"inferlaw run\" wrote, as runs/NAME-UTC");
     }
     if (rc == IL_OK && il_path_join(to, sizeof to, run_dir, "claims.yaml") != IL_OK) {
         rc = il_fail(err, IL_E_RANGE, "the path of the run is too long");

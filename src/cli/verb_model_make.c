@@ -203,6 +203,7 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
     }
     if (rc == IL_OK && !out) {
         rc = il_fail(&err, IL_E_USAGE, "model make needs --out DIR");
+        il_error_hint(&err, "add --out models");
     }
     if (isatty(STDERR_FILENO) && !il_param_flag(flags, IL_P_QUIET)) {
         want.options.progress = want.gguf_options.progress = show;

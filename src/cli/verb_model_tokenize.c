@@ -73,6 +73,9 @@ static int verb_run(const il_param_set *flags, char *const *words, unsigned n_wo
     bool special = il_param_flag(flags, IL_P_SPECIAL);
     il_buf_init(&text, MOST_TEXT_BYTES);
     int rc = il_tokenizer_open(words[0], &t, &err);
+    if (rc != IL_OK) {
+        il_error_hint(&err, "PATH is a checkpoint directory, a tokenizer.json or a GGUF file");
+    }
     rc = rc ? rc : read_stdin(&text, &err);
     if (rc == IL_OK) {
         rc = il_param_flag(flags, IL_P_LINES)

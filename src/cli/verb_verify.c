@@ -43,7 +43,9 @@ static int verify(const il_param_set *flags, char *const *words, unsigned n_word
     if (rc != IL_OK) {
         il_log_error(&err);
     } else if (v.n_differ > 0) {
-        il_log(IL_LOG_WARN, "%s does not follow from its journal: see the lines that say differs",
+        il_log(IL_LOG_WARN,
+               "%s does not follow from its journal: see the lines that say differs; where the "
+               "journal is whole, inferlaw analyze and inferlaw report make the rest again from it",
                words[0]);
     } else {
         il_log(IL_LOG_INFO, "%zu artifacts follow from the journal, number by number", v.n_ok);

@@ -24,8 +24,10 @@ static void put_arms(il__doc *doc, const il_facts *f)
                 "run calls. Closure is an unsplit call over prefill + decode: what the stamps "
                 "cost.");
     il__doc_table(doc, IL__BLOCK_TABLE, "", headings, 9, "noise_floor.csv");
-    for (size_t i = 0; i < t->n_rows; i++) {
-        if (!il__doc_row(doc, NULL)) {
+    for (size_t k = 0; k < 2 * t->n_rows; k++) { /* cells with a second arm first */
+        size_t i = k % t->n_rows;
+        bool arms = isfinite(il_artifact_number(t, i, "aa_ratio"));
+        if (arms != (k < t->n_rows) || !il__doc_row(doc, NULL)) {
             continue;
         }
         il__doc_cell(doc, il_artifact_text(t, i, "backend"));

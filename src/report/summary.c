@@ -211,6 +211,9 @@ static void put_next(il_buf *to, const il_facts *f)
     } else if (m->n_not_run > 0 && f->manifest) {
         (void)il_buf_printf(to, "inferlaw run %s --resume --out-dir %s", named ? path : "STUDY",
                             named ? f->run_dir : "RUN");
+    } else if (!m->by_block && !study[0]) {
+        (void)il_buf_puts(to, "run the benchmark a few times more and import all files: each is a "
+                              "block, and intervals widen to what is true");
     } else if (!m->by_block || m->n_blocks < 6) {
         (void)il_buf_puts(to, "inferlaw run configs/first_study.yaml   (ten blocks: intervals, a "
                               "noise floor)");

@@ -41,6 +41,10 @@ static int parser_failed(const parse *p, il_error *err)
                      y->context ? y->context : "");
     il_error_where(err, "%s:%zu:%zu", p->origin, y->problem_mark.line + 1,
                    y->problem_mark.column + 1);
+    if (strstr(problem, "did not find expected")) {
+        il_error_hint(err, "look for an open bracket or quote, or a changed indent, there or "
+                           "in the lines above");
+    }
     if (strstr(problem, "cannot start any token") || strstr(problem, "tab character")) {
         il_error_hint(err,
                       "a tab, or one of @ ` %% outside quotes? indent with spaces, quote text");

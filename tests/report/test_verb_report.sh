@@ -26,7 +26,8 @@ holds() { # holds FILE PATTERN DESCRIPTION
 cp -r "$fixture" "$work/run"
 expect 0 "a whole run" "$build/inferlaw" report "$work/run"
 holds "$work/out" "^Findings" "the summary is on stdout"
-holds "$work/out" "^report: $work/run/report.md" "the summary says where the report is"
+holds "$work/out" "^report: $work/run/report.html" "the summary says where the page is"
+holds "$work/out" "^        $work/run/report.md" "the summary says where the text is"
 holds "$work/run/report.md" "## What this run cannot tell" "the report is written"
 
 # A second time gives the same bytes: the report depends on the artifacts alone.
