@@ -76,6 +76,64 @@ def exact_ranks(n, q):
     return (low, high) if low and high else None
 
 
+def lag1(series):
+    """Lag-1 correlation of many short series together, the bias of their own means undone; with the
+    standard error of independent values. NaN without a usable series."""
+    used = [v for v in series if len(v) >= 6 and min(v) < max(v)]
+    if not used:
+        return math.nan, math.nan
+    weighted = 0.0
+    for v in used:
+        m = math.fsum(v) / len(v)
+        d = [x - m for x in v]
+        weighted += len(v) * math.fsum(a * b for a, b in zip(d, d[1:])) / math.fsum(a * a for a in d)
+    total = sum(map(len, used))
+    n = total / len(used)
+    rho = (weighted / total + 1 / n) / (1 - 4 / n)
+    return max(-0.99, min(0.99, rho)), 1 / (1 - 4 / n) / math.sqrt(total - len(used))
+
+
+def series_ranks(n, stay, cache={}):
+    """Ranks for the median of a series that stays on its side of it with probability `stay`: how
+    many values lie below is the number of visits of a two-state chain, walked path by path."""
+    if (n, stay) not in cache:
+        below = {(0, 0): 0.5, (1, 1): 0.5}  # (visits, state) → probability
+        for _ in range(n - 1):
+            after = {}
+            for (visits, state), p in below.items():
+                for new, q in ((state, stay), (1 - state, 1 - stay)):
+                    key = visits + new, new
+                    after[key] = after.get(key, 0.0) + p * q
+            below = after
+        count = [below.get((k, 0), 0.0) + below.get((k, 1), 0.0) for k in range(n + 1)]
+        low, total = 0, 0.0
+        for k in range((n + 1) // 2):
+            total += count[k]
+            if total > 0.025 * (1 + 1e-9):
+                break
+            low = k + 1
+        cache[n, stay] = (low, n + 1 - low) if low else None
+    return cache[n, stay]
+
+
+def block_lag1(run, mode):
+    """How much a block tells of the next, over all cells of the run; the probability to stay."""
+    if len({c.block for c in run.calls.values() if c.status == "ok"}) < 2:
+        return math.nan, 0.5
+    cells = [cell_medians(run, c["cell"], mode) for c in run.cells]
+    rho, se = lag1([[m[b] for b in sorted(m)] for m in cells if m])
+    clear = rho > 0.1 and rho > 2 * se
+    return rho, min(0.5 + math.asin(rho) / math.pi, 0.999) if clear else 0.5
+
+
+def median_interval(values, stay):
+    if stay == 0.5:
+        return exact_interval(values)
+    ranks = series_ranks(len(values), stay)
+    v = sorted(values)
+    return (v[ranks[0] - 1], v[ranks[1] - 1]) if ranks else (math.nan, math.nan)
+
+
 def exact_interval(values, q=0.5):
     ranks = exact_ranks(len(values), q) if values else None
     v = sorted(values)
@@ -326,18 +384,20 @@ def replicate_means(run, cells, mode):
 def all_medians(run):
     """(backend, model, scenario, mode, batch) → (median, low, high, steps)."""
     out = {}
+    stays = {mode: block_lag1(run, mode)[1] for mode in MODES}
     for (backend, model, batch, _), cells in groups(run).items():
         for mode in MODES:
+            stay = stays[mode]
             for c in cells:
                 values = list(cell_medians(run, c["cell"], mode).values())
                 if values:
                     out[backend, model, c["scenario"], mode, batch] = (
-                        median(values), *exact_interval(values), run.steps(c["cell"]))
+                        median(values), *median_interval(values, stay), run.steps(c["cell"]))
             values = replicate_means(run, cells, mode)
             steps = {run.steps(c["cell"]) for c in cells if run.measured(c["cell"], mode)}
             if values:
                 out[backend, model, "__all__", mode, batch] = (
-                    median(values), *exact_interval(values),
+                    median(values), *median_interval(values, stay),
                     steps.pop() if len(steps) == 1 else math.nan)
     return out
 
@@ -347,6 +407,7 @@ def check_medians(run, medians):
     if rows is None:
         return
     same("rows of medians.csv", len(medians), len(rows))
+    lags = {mode: block_lag1(run, mode) for mode in MODES}
     for row in rows:
         key = (row["backend"], row["model"], row["scenario"], row["mode"], int(row["batch_size"]))
         what = "medians.csv: " + " ".join(map(str, key))
@@ -357,6 +418,10 @@ def check_medians(run, medians):
         same(what + " median_ms", value, num(row["median_ms"]), 1e-8)
         same(what + " ci_low_ms", low, num(row["ci_low_ms"]), 1e-8)
         same(what + " ci_high_ms", high, num(row["ci_high_ms"]), 1e-8)
+        same(what + " block_lag1", lags[row["mode"]][0], num(row["block_lag1"]), 1e-8)
+        method = ("" if math.isnan(low) else "order_statistic_series"
+                  if lags[row["mode"]][1] > 0.5 else "order_statistic")
+        same_text(what + " ci_method", method, row["ci_method"])
         if row["mode"] == "kv_decode":
             same(what + " step_ms", value / steps, num(row["step_ms"]), 1e-8)
             same(what + " decode_tokens_per_s", 1000 * key[4] * steps / value,

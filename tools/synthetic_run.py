@@ -74,9 +74,16 @@ class Truth:
         self.args, self.rng = args, rng
         self.y = {m["name"]: args.slope * math.log10(m["params_total"] / 1e6)
                   + rng.gauss(0, args.model_sd) for m in plan["models"]}
+        self.last = {}
 
-    def process(self):
-        return self.rng.gauss(0, self.args.block_sd)
+    def process(self, model=None):
+        """log10 factor of one process; a model's follow each other as AR(1) over the blocks."""
+        new = self.rng.gauss(0, self.args.block_sd)
+        rho = self.args.block_ar if model in self.last else 0
+        if model is not None:
+            new = rho * self.last.get(model, 0) + math.sqrt(1 - rho * rho) * new
+            self.last[model] = new
+        return new
 
     def stamps(self, journal, cell, process):
         """t0, t_first and the steps' stamps of one call: a prefill as long as two steps."""
@@ -117,7 +124,7 @@ def write_run(directory, args, seed):
     for block in range(args.blocks):
         journal.write("sentinel", {"block": block, "gemm_ms": 7.0, "read_ms": 3.0, "state": {}})
         for model in rng.sample(plan["models"], len(plan["models"])):
-            process = truth.process()
+            process = truth.process(model["name"])
             for cell in (c for c in plan["cells"] if c["model"] == model["name"]):
                 for i in range(1 + args.repetitions):
                     write_call(journal, plan, truth, args, cell, block, i, process)
@@ -146,6 +153,7 @@ def simulate(args):
     covered = known = supported = laws = raw = verdicts = pairs = closed = closures = 0
     methods, width = set(), []
     slopes = slopes_held = changes = 0
+    medians, how = {"one cell": [0, 0, 0], "all scenarios": [0, 0, 0]}, {}
     top = tempfile.mkdtemp()
     try:
         for seed in range(args.simulate):
@@ -163,6 +171,17 @@ def simulate(args):
                         known += 1
                         covered += float(row["ci_low"]) <= args.slope <= float(row["ci_high"])
                         width.append(float(row["ci_high"]) - float(row["ci_low"]))
+            plan = plan_of(args)
+            y = Truth(args, random.Random(args.seed + seed), plan).y
+            for row in rows_of(run, "medians.csv"):
+                if row["mode"] == "prefill" and args.context_us == 0:
+                    held = medians["all scenarios" if row["scenario"] == "__all__" else "one cell"]
+                    how[row["ci_method"]] = how.get(row["ci_method"], 0) + 1
+                    held[0] += 1
+                    if row["ci_low_ms"]:
+                        held[1] += 1
+                        held[2] += (float(row["ci_low_ms"]) <= 2 * 10**y[row["model"]]
+                                    <= float(row["ci_high_ms"]))
             for row in rows_of(run, "steps.csv"):
                 if row["ci_low"]:
                     slopes += 1
@@ -191,10 +210,14 @@ def simulate(args):
           f"median width {width[len(width) // 2] if width else math.nan:.3f}); "
           f"supported {supported} of {laws}")
     print(f"A/A: raw intervals exclude 1 in {raw} of {pairs} ({100 * raw / max(pairs, 1):.1f} %); "
-          f"beyond twice the half-width too in {verdicts} "
+          f"beyond the smallest effect too in {verdicts} "
           f"({100 * verdicts / max(pairs, 1):.2f} %)")
     print(f"steps: interval of the context's cost covers {args.context_us} us in {slopes_held} of "
           f"{slopes} ({100 * slopes_held / max(slopes, 1):.1f} %); levels change in {changes}")
+    for what, (rows, told, held) in medians.items():
+        print(f"medians of prefill, {what}: interval covers the truth in {held} of {told} "
+              f"({100 * held / max(told, 1):.1f} %), none in {rows - told}")
+    print(f"by {how}; lag-1 correlation of blocks {args.block_ar}")
     print(f"closure: interval covers 1 in {closed} of {closures} "
           f"({100 * closed / max(closures, 1):.1f} %)")
 
@@ -212,6 +235,7 @@ def main():
     p.add_argument("--slope", type=float, default=0.8)
     p.add_argument("--model-sd", type=float, default=0.05)
     p.add_argument("--block-sd", type=float, default=0.01)
+    p.add_argument("--block-ar", type=float, default=0.0)
     p.add_argument("--call-sd", type=float, default=0.01)
     p.add_argument("--step-sd", type=float, default=0.0)
     p.add_argument("--context-us", type=float, default=0.0)

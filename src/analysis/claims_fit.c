@@ -58,7 +58,7 @@ int il__claim_design_gates(const il__claim_fit *fit, size_t n_coefficients, il__
         il_collinear c;
         int rc = il_collinear_of(fit->raw, fit->n, fit->k, &c, err);
         if (rc == IL_E_INVALID) {
-            c = (il_collinear){INFINITY, INFINITY};
+            c = (il_collinear){.condition = INFINITY, .vif = INFINITY};
         } else if (rc != IL_OK) {
             return rc;
         }

@@ -10,6 +10,7 @@
 #include "analysis/outcomes.h"
 #include "analysis/tables.h"
 
+#include "stats/autocorr.h"
 #include "stats/order.h"
 
 #include <math.h>
@@ -36,9 +37,17 @@ typedef struct series {
     size_t n_calls;
     size_t first, n; /* its replicates */
     double median, low, high;
+    const char *ci_method;
 } series;
 
-enum { N_ARRAYS = 4 };
+/* How much a block tells of the next in one mode, over all cells of the run. */
+typedef struct lag {
+    const char *mode;
+    il_lag1_pool pool;
+    double stay; /* 0.5 until every cell is in */
+} lag;
+
+enum { N_ARRAYS = 4, MOST_MODES = 16 };
 
 typedef struct work {
     const il__run *run;
@@ -51,6 +60,11 @@ typedef struct work {
     size_t n_replicates;
     series *items; /* in the order of groups, then the aggregates */
     size_t n, cap;
+    lag lags[MOST_MODES];
+    size_t n_lags;
+    /* of the last interval: cells of a run have as many replicates, as a rule */
+    size_t ranks_n, rank_low, rank_high;
+    double ranks_stay;
     il_scratch memory[N_ARRAYS]; /* of the arrays that grow with rows */
 } work;
 
@@ -138,17 +152,69 @@ static double replicate_at(const work *w, const il_cell *cell, size_t at, size_t
     return isnan(rep) ? (double)nth : rep;
 }
 
-/* Median and interval from n replicates, which get sorted. */
-static void fill_interval(series *s, double *replicates, size_t n)
+/* NULL for a mode beyond the most: its blocks are taken for independent. */
+static lag *lag_of(work *w, const char *mode)
 {
-    size_t low = 0;
-    size_t high = 0;
+    for (size_t i = 0; i < w->n_lags; i++) {
+        if (strcmp(w->lags[i].mode, mode) == 0) {
+            return &w->lags[i];
+        }
+    }
+    if (w->n_lags == MOST_MODES) {
+        return NULL;
+    }
+    w->lags[w->n_lags] = (lag){.mode = mode, .stay = 0.5};
+    return &w->lags[w->n_lags++];
+}
+
+/* Ranks of the exact interval, or of the one for blocks that resemble the ones before. */
+static void find_ranks(work *w, size_t n, double stay)
+{
+    if (n == w->ranks_n && stay == w->ranks_stay) {
+        return;
+    }
+    w->ranks_n = n;
+    w->ranks_stay = stay;
+    int rc = stay > 0.5 ? il_order_ranks_series(n, stay, 0.95, &w->rank_low, &w->rank_high, NULL)
+                        : il_order_ranks(n, 0.5, 0.95, &w->rank_low, &w->rank_high, NULL);
+    if (rc != IL_OK) {
+        w->rank_low = w->rank_high = 0;
+    }
+}
+
+/* Median and interval from n replicates, which get sorted. */
+static void fill_interval(work *w, series *s, double *replicates, size_t n)
+{
+    const lag *its = w->by_block ? lag_of(w, s->key.mode) : NULL;
+    double stay = its ? its->stay : 0.5;
     il_sort(replicates, n);
     s->n = n;
     s->median = il_quantile_sorted(replicates, n, 0.5);
-    bool enough = n > 0 && il_order_ranks(n, 0.5, 0.95, &low, &high, NULL) == IL_OK;
-    s->low = enough ? replicates[low - 1] : NAN;
-    s->high = enough ? replicates[high - 1] : NAN;
+    find_ranks(w, n, stay);
+    bool enough = n > 0 && w->rank_low > 0;
+    s->low = enough ? replicates[w->rank_low - 1] : NAN;
+    s->high = enough ? replicates[w->rank_high - 1] : NAN;
+    s->ci_method = !enough ? "" : stay > 0.5 ? "order_statistic_series" : "order_statistic";
+}
+
+/* Once every cell is in: blocks of one cell say nothing of how they depend on each other, those of
+ * all cells together do. */
+static void widen_where_blocks_depend(work *w)
+{
+    for (size_t i = 0; i < w->n && w->by_block; i++) {
+        lag *its = lag_of(w, w->items[i].key.mode);
+        if (its) {
+            il_lag1_add(&its->pool, w->medians + w->items[i].first, w->items[i].n);
+        }
+    }
+    for (size_t i = 0; i < w->n_lags; i++) {
+        w->lags[i].stay = il_lag1_stay(&w->lags[i].pool);
+    }
+    for (size_t i = 0; i < w->n && w->by_block; i++) {
+        series *s = &w->items[i];
+        memcpy(w->scratch, w->medians + s->first, s->n * sizeof *w->scratch);
+        fill_interval(w, s, w->scratch, s->n);
+    }
 }
 
 static series *series_new(work *w)
@@ -199,7 +265,7 @@ static int add_series(work *w, const source *from, size_t n_from, const call *ca
     }
     size_t n_replicates = w->n_replicates - s->first;
     memcpy(w->scratch, w->medians + s->first, n_replicates * sizeof *w->scratch);
-    fill_interval(s, w->scratch, n_replicates);
+    fill_interval(w, s, w->scratch, n_replicates);
     return IL_OK;
 }
 
@@ -272,7 +338,7 @@ static int add_aggregate(work *w, size_t from, size_t to)
             w->scratch[n_whole++] = exp(w->scratch[k] / (double)(to - from));
         }
     }
-    fill_interval(&all, w->scratch, n_whole);
+    fill_interval(w, &all, w->scratch, n_whole);
     series *s = n_whole > 0 ? series_new(w) : NULL;
     if (s) {
         *s = all;
@@ -292,6 +358,7 @@ static int add_all(work *w)
         rc = add_cells(w, first, to - from);
     }
     size_t n = w->n;
+    widen_where_blocks_depend(w);
     if (n > 1) {
         qsort(w->items, n, sizeof *w->items, by_group);
     }
@@ -381,9 +448,11 @@ static const char *const columns[] = {"backend",
                                       "step_ms",
                                       "step_ci_low_ms",
                                       "step_ci_high_ms",
-                                      "decode_tokens_per_s"};
+                                      "decode_tokens_per_s",
+                                      "ci_method",
+                                      "block_lag1"};
 
-static void put_row(const work *w, const series *s, il_csv_writer *to)
+static void put_row(work *w, const series *s, il_csv_writer *to)
 {
     double steps = strcmp(s->key.mode, "kv_decode") == 0 ? s->decode_steps : NAN;
     double divisor = steps > 0 ? steps : NAN;
@@ -406,6 +475,9 @@ static void put_row(const work *w, const series *s, il_csv_writer *to)
     il_csv_f64(to, s->low / divisor);
     il_csv_f64(to, s->high / divisor);
     il_csv_f64(to, 1000.0 * s->key.cell->batch_size / (s->median / divisor));
+    il_csv_text(to, s->ci_method);
+    const lag *its = w->by_block ? lag_of(w, s->key.mode) : NULL;
+    il_csv_f64(to, its ? il_lag1_of(&its->pool, NULL) : NAN);
     il_csv_end_row(to);
 }
 

@@ -207,7 +207,7 @@ static int noise_cannot(il__making *m)
         any = any || isfinite(il_artifact_number(t, i, "mde_percent"));
         double aa = il_artifact_number(t, i, "aa_ratio");
         /* One raw 95 % interval in twenty leaves out 1 by chance, and a run has many: as for every
-         * verdict the effect must exceed twice the half-width too. */
+         * verdict the effect must exceed mde_percent too. */
         if ((low > 1.0 || high < 1.0) &&
             100.0 * fabs(aa - 1.0) > il_artifact_number(t, i, "mde_percent")) {
             char ratio[96];

@@ -93,37 +93,50 @@ size_t il_mser5(const double *values, size_t n, int *steady)
     return 5 * best;
 }
 
-double il_pooled_lag1(const double *values, const size_t *first, size_t n_series, double *se)
+void il_lag1_add(il_lag1_pool *pool, const double *v, size_t n)
 {
-    double at_one = 0;
-    double at_zero = 0;
-    size_t n_used = 0;
-    size_t total = 0;
-    for (size_t s = 0; s < n_series; s++) {
-        const double *v = values + first[s];
-        size_t n = first[s + 1] - first[s];
-        if (n < 6 || is_constant(v, n)) {
-            continue;
-        }
-        /* Each series in units of its own scatter: a noisy one is no better a witness. */
-        double mean = il_mean(v, n);
-        at_one += (double)n * lagged_products(v, n, mean, 1) / lagged_products(v, n, mean, 0);
-        at_zero += (double)n;
-        n_used++;
-        total += n;
+    if (n < 6 || is_constant(v, n)) {
+        return;
     }
+    /* Each series in units of its own scatter: a noisy one is no better a witness. */
+    double mean = il_mean(v, n);
+    pool->at_one += (double)n * lagged_products(v, n, mean, 1) / lagged_products(v, n, mean, 0);
+    pool->at_zero += (double)n;
+    pool->n_used++;
+    pool->total += n;
+}
+
+double il_lag1_of(const il_lag1_pool *pool, double *se)
+{
     if (se) {
         *se = NAN;
     }
-    if (n_used == 0) {
+    if (pool->n_used == 0) {
         return NAN;
     }
-    double n = (double)total / (double)n_used;
+    double n = (double)pool->total / (double)pool->n_used;
     double spread = 1 / (1 - 4 / n);
     if (se) {
-        *se = spread / sqrt((double)(total - n_used));
+        *se = spread / sqrt((double)(pool->total - pool->n_used));
     }
-    return fmax(-0.99, fmin(0.99, (at_one / at_zero + 1 / n) * spread));
+    return fmax(-0.99, fmin(0.99, (pool->at_one / pool->at_zero + 1 / n) * spread));
+}
+
+double il_lag1_stay(const il_lag1_pool *pool)
+{
+    double se;
+    double lag1 = il_lag1_of(pool, &se);
+    bool clear = lag1 > IL_LAG1_LEAST && lag1 > 2 * se;
+    return clear ? fmin(0.5 + asin(lag1) / M_PI, 0.999) : 0.5;
+}
+
+double il_pooled_lag1(const double *values, const size_t *first, size_t n_series, double *se)
+{
+    il_lag1_pool pool = {0};
+    for (size_t s = 0; s < n_series; s++) {
+        il_lag1_add(&pool, values + first[s], first[s + 1] - first[s]);
+    }
+    return il_lag1_of(&pool, se);
 }
 
 int il_mean_interval_series(const double *values, size_t n, double confidence, il_interval *out,

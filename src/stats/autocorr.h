@@ -33,6 +33,20 @@ size_t il_mser5(const double *values, size_t n, int *steady);
  * no series is usable. */
 double il_pooled_lag1(const double *values, const size_t *first, size_t n_series, double *se);
 
+/* The same series by series, where they do not stand in one array; starts as {0}. */
+typedef struct il_lag1_pool {
+    double at_one, at_zero;
+    size_t n_used, total;
+} il_lag1_pool;
+void il_lag1_add(il_lag1_pool *pool, const double *values, size_t n);
+double il_lag1_of(const il_lag1_pool *pool, double *se);
+/* `stay` for il_order_ranks_series: 1/2 + asin(ρ)/π where ρ is clearly above 0, beyond two standard
+ * errors and beyond IL_LAG1_LEAST, at most 0.999; else 1/2. The series of a run share the machine,
+ * so that the standard error is too small and some runs without dependence get the wider ranks;
+ * below the least the exact interval still covers 95 % or so. */
+#define IL_LAG1_LEAST 0.1
+double il_lag1_stay(const il_lag1_pool *pool);
+
 /* Interval of the mean of a series whose values may depend on each other: the variance of the mean
  * from the first ν cosine transforms of the series, t on ν degrees of freedom, ν = 0.4·n^(2/3)
  * rounded, at least 1 (equal-weighted cosine test: Müller 2007; Lazarus, Lewis, Stock & Watson

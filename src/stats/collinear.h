@@ -9,9 +9,12 @@
 
 #include <stddef.h>
 
+enum { IL_COLLINEAR_MOST = 8 };
+
 typedef struct il_collinear {
     double condition; /* √(largest / least eigenvalue) of the correlation matrix */
     double vif;       /* the largest 1 / (1 − R²) of a column on the others */
+    double vif_of[IL_COLLINEAR_MOST];
 } il_collinear;
 
 /* x is row-major [n][k] without the intercept; columns are centred and scaled to unit length first

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "stats/forms_internal.h"
 
-#include "stats/dist.h"
+#include "stats/collinear.h"
 
-#include <gsl/gsl_eigen.h>
 #include <math.h>
-
-enum { MOST = IL_FORM_MOST_X };
+#include <stdlib.h>
 
 static double column_at(il_form form, const double *row, size_t j)
 {
@@ -20,40 +18,6 @@ static double column_at(il_form form, const double *row, size_t j)
     }
 }
 
-/* Correlations of the columns; false when one of them is constant. */
-static bool correlate(il_form form, const double *x, size_t n, size_t k, double r[MOST][MOST])
-{
-    size_t n_x = il_form_n_x(form);
-    double mean[MOST] = {0};
-    double size[MOST] = {0};
-    for (size_t i = 0; i < n * k; i++) {
-        double v = column_at(form, x + i / k * n_x, i % k);
-        mean[i % k] += v / (double)n;
-        size[i % k] = fmax(size[i % k], fabs(v));
-    }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < k; j++) {
-            double d = column_at(form, x + i * n_x, j) - mean[j];
-            for (size_t c = 0; c < k; c++) {
-                r[j][c] += d * (column_at(form, x + i * n_x, c) - mean[c]);
-            }
-        }
-    }
-    double sd[MOST];
-    for (size_t j = 0; j < k; j++) {
-        sd[j] = sqrt(r[j][j]);
-        if (!(sd[j] > 1e-12 * size[j] * sqrt((double)n))) {
-            return false;
-        }
-    }
-    for (size_t j = 0; j < k; j++) {
-        for (size_t c = 0; c < k; c++) {
-            r[j][c] /= sd[j] * sd[c];
-        }
-    }
-    return true;
-}
-
 int il_form_columns_of(il_form form, const double *x, size_t n, il_form_columns *out, il_error *err)
 {
     size_t n_x = il_form_n_x(form);
@@ -62,40 +26,23 @@ int il_form_columns_of(il_form form, const double *x, size_t n, il_form_columns 
     if (k < 2) {
         return IL_OK;
     }
-    double r[MOST][MOST] = {{0}};
-    double m[IL_FORM_MOST_TERMS][IL_FORM_MOST_TERMS] = {{0}};
-    double inverse[IL_FORM_MOST_TERMS][IL_FORM_MOST_TERMS];
-    bool varied = n > 0 && correlate(form, x, n, k, r);
-    for (size_t i = 0; i < k * k; i++) {
-        m[i / k][i % k] = r[i / k][i % k];
+    double *columns = malloc((n + 1) * k * sizeof *columns);
+    if (!columns) {
+        return il_fail(err, IL_E_NOMEM, "no memory for columns");
     }
-    if (!varied || !il__invert_symmetric(k, m, inverse)) {
-        out->condition = INFINITY;
-        for (size_t j = 0; j < k; j++) {
-            out->vif[j] = INFINITY;
-        }
-        return IL_OK;
+    for (size_t i = 0; i < n * k; i++) {
+        columns[i] = column_at(form, x + i / k * n_x, i % k);
     }
-    il_stats_gsl_quiet();
-    gsl_matrix *a = gsl_matrix_alloc(k, k);
-    gsl_vector *values = gsl_vector_alloc(k);
-    gsl_eigen_symm_workspace *work = gsl_eigen_symm_alloc(k);
-    int rc = a && values && work ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for columns");
-    if (rc == IL_OK) {
-        for (size_t i = 0; i < k * k; i++) {
-            gsl_matrix_set(a, i / k, i % k, r[i / k][i % k]);
-        }
-        (void)gsl_eigen_symm(a, values, work);
-        double least = gsl_vector_min(values);
-        out->condition = least > 0 ? sqrt(gsl_vector_max(values) / least) : INFINITY;
-        for (size_t j = 0; j < k; j++) {
-            out->vif[j] = inverse[j][j];
-        }
+    il_collinear got;
+    int rc = il_collinear_of(columns, n, k, &got, NULL);
+    free(columns);
+    if (rc == IL_E_NOMEM) {
+        return il_fail(err, rc, "no memory for columns");
     }
-    gsl_matrix_free(a);
-    gsl_vector_free(values);
-    if (work) {
-        gsl_eigen_symm_free(work);
+    /* A column that does not vary follows from the intercept. */
+    out->condition = rc == IL_OK ? got.condition : INFINITY;
+    for (size_t j = 0; j < k; j++) {
+        out->vif[j] = rc == IL_OK ? got.vif_of[j] : INFINITY;
     }
-    return rc;
+    return IL_OK;
 }
