@@ -4,7 +4,6 @@
 #include "stats/order.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 static int by_arm(const il__arm_call *a, const il__arm_call *b)
 {
@@ -68,31 +67,33 @@ static size_t arm_length(const il__arm_call *calls, size_t n)
     return length;
 }
 
-int il__arms_of(il__arm_call *calls, size_t n, il_aa **out, size_t *n_out, il_error *err)
+int il__arms_of(il__arm_call *calls, size_t n, const char *dir, il_vector *out, il_error *err)
 {
-    *out = NULL;
-    *n_out = 0;
+    il_vector_init(out, sizeof(il_aa));
     if (n == 0) {
         return IL_OK;
     }
-    qsort(calls, n, sizeof *calls, by_arm_and_place);
+    il_sort_records(calls, n, sizeof *calls, by_arm_and_place);
     size_t n_arms = 0, longest = 0;
     for (size_t i = 0, length; i < n; i += length) {
         length = arm_length(calls + i, n - i);
         longest = length > longest ? length : longest;
         n_arms++;
     }
-    *out = malloc(n_arms * sizeof **out);
-    double *values = malloc(longest * sizeof *values);
-    if (!*out || !values) {
-        free(values);
-        return il_fail(err, IL_E_NOMEM, "no memory for A/A arms");
+    il_scratch values;
+    int rc = il_scratch_take(&values, dir, longest, sizeof(double), err);
+    rc = rc ? rc : il_vector_resize(out, dir, n_arms, err);
+    if (rc != IL_OK) {
+        il_scratch_free(&values);
+        return rc;
     }
+    out->count = 0;
     for (size_t i = 0, length; i < n; i += length) {
         length = arm_length(calls + i, n - i);
         size_t first = i + last_attempt(calls + i, length);
-        *n_out += median_arm(calls + first, i + length - first, values, &(*out)[*n_out]);
+        out->count += median_arm(calls + first, i + length - first, values.data,
+                                 (il_aa *)out->data + out->count);
     }
-    free(values);
+    il_scratch_free(&values);
     return IL_OK;
 }

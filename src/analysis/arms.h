@@ -15,9 +15,10 @@ typedef struct il__arm_call {
     size_t at;                 /* place in the journal */
 } il__arm_call;
 
-/* The arms of the calls, by cell, block, pair and arm; for the caller to free. A call whose rep
- * does not follow begins its arm anew, and what stood before is left out (a resume runs an arm that
- * was cut short from its start). Arms without a call that worked are left out. Sorts the calls. */
-int il__arms_of(il__arm_call *calls, size_t n, il_aa **out, size_t *n_out, il_error *err);
+/* The arms of the calls, by cell, block, pair and arm: il_aa, for the caller to free in every case.
+ * A call whose rep does not follow begins its arm anew, and what stood before is left out (a resume
+ * runs an arm that was cut short from its start). Arms without a call that worked are left out.
+ * Sorts the calls. */
+int il__arms_of(il__arm_call *calls, size_t n, const char *dir, il_vector *out, il_error *err);
 
 #endif

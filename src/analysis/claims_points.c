@@ -36,18 +36,12 @@ static size_t count_scenarios(const il__claim_rows *rows, il__claim_key key)
     return n;
 }
 
-static int take_ids(const il__claim_rows *rows, const il__claim_cell *item, il__points *out,
-                    il_error *err)
+static void take_ids(const il__claim_rows *rows, const il__claim_cell *item, il__points *out)
 {
     const il__claim_value *values = il__claim_values(rows, item);
-    out->ids = malloc((item->n + 1) * sizeof *out->ids);
-    if (!out->ids) {
-        return il_fail(err, IL_E_NOMEM, "no memory for the blocks of a claim");
-    }
     for (size_t i = 0; i < item->n; i++) {
         out->ids[out->n_ids++] = values[i].id;
     }
-    return IL_OK;
 }
 
 static void add_point(const il__run *run, const il__claim_rows *rows, il__claim_key key,
@@ -87,20 +81,26 @@ int il__points_build(const il__run *run, const il__claim_rows *rows, il__claim_k
         first = !first && in_key(&rows->items[i], key) ? &rows->items[i] : first;
     }
     out->items = malloc((rows->n_models + 1) * sizeof *out->items);
-    out->scratch = malloc(most * sizeof *out->scratch);
-    int rc = out->items && out->scratch ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for points");
+    int rc = out->items ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for points");
+    rc = rc ? rc : il_scratch_take(&out->memory[0], run->out_dir, most, sizeof(double), err);
+    rc = rc ? rc : il_scratch_take(&out->memory[1], run->out_dir, most, sizeof(double), err);
+    out->ids = out->memory[0].data;
+    out->scratch = out->memory[1].data;
     for (size_t g = 0; rc == IL_OK && g < rows->n_models; g++) {
         add_point(run, rows, key, g, n_scenarios, out);
     }
     out->n_blocks = out->n ? out->n_blocks : 0;
-    return rc == IL_OK && first ? take_ids(rows, first, out, err) : rc;
+    if (rc == IL_OK && first) {
+        take_ids(rows, first, out);
+    }
+    return rc;
 }
 
 void il__points_free(il__points *points)
 {
     free(points->items);
-    free(points->ids);
-    free(points->scratch);
+    il_scratch_free(&points->memory[0]);
+    il_scratch_free(&points->memory[1]);
     *points = (il__points){0};
 }
 

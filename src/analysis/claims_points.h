@@ -27,7 +27,8 @@ typedef struct il__points {
     size_t n_blocks; /* the least of a cell */
     double *ids;     /* of the blocks of the first cell */
     size_t n_ids;
-    double *scratch; /* holds the replicates of one cell */
+    double *scratch;      /* holds the replicates of one cell */
+    il_scratch memory[2]; /* of ids and scratch */
 } il__points;
 
 /* The key of rows->items[i], for each i that begins one: false when an earlier one has it. */

@@ -42,9 +42,9 @@ static bool is_pair(const il_claim *c, const il_cell *a, const il_cell *b)
 
 static int by_id(const void *pa, const void *pb)
 {
-    double a = ((const il__claim_value *)pa)->id;
-    double b = ((const il__claim_value *)pb)->id;
-    return (a > b) - (a < b);
+    const il__claim_value *a = pa, *b = pb;
+    int order = (a->id > b->id) - (a->id < b->id);
+    return order ? order : (a->ln > b->ln) - (a->ln < b->ln);
 }
 
 /* The effects of one pair: one a common replicate, or one of the medians where none is common. */
@@ -139,7 +139,7 @@ static size_t means_of(const pairs *p, left_out out, il__claim_value *scratch, d
         }
     }
     if (n > 1) {
-        qsort(scratch, n, sizeof *scratch, by_id);
+        il_sort_records(scratch, n, sizeof *scratch, by_id);
     }
     size_t n_means = 0;
     for (size_t i = 0; i < n;) {
@@ -269,14 +269,16 @@ static int judge_each(const il__run *run, const il_claim *c, const pairs *p, il_
     for (size_t i = 0; i < p->n; i++) {
         most = p->items[i].n > most ? p->items[i].n : most;
     }
-    double *scratch = malloc(most * sizeof *scratch);
+    il_scratch memory;
     size_t n_opposite = 0, n_predicted = 0, least = SIZE_MAX;
     bool every = c->over == IL_CLAIM_every;
     const pair *shown = NULL;
     il__effect best = *e;
-    if (!scratch) {
-        return il_fail(err, IL_E_NOMEM, "no memory for the pairs of a claim");
+    int rc = il_scratch_take(&memory, run->out_dir, most, sizeof(double), err);
+    if (rc != IL_OK) {
+        return rc;
     }
+    double *scratch = memory.data;
     for (size_t i = 0; i < p->n; i++) {
         il__effect one = *e, wide = *e;
         least = p->items[i].n < least ? p->items[i].n : least;
@@ -300,7 +302,7 @@ static int judge_each(const il__run *run, const il_claim *c, const pairs *p, il_
     if (!shown || least < IL__LEAST_BLOCKS) {
         il__effect_gate(e, p->summary ? "replicates" : "blocks", "a run of ten blocks",
                         "a pair has %zu blocks, fewer than %d", e->n_blocks, IL__LEAST_BLOCKS);
-        free(scratch);
+        il_scratch_free(&memory);
         return IL_OK;
     }
     size_t n_blocks = e->n_blocks;
@@ -335,7 +337,7 @@ static int judge_each(const il__run *run, const il_claim *c, const pairs *p, il_
         (void)snprintf(words, sizeof words, "%s", e->because);
         il__effect_gate(e, "interval", "more blocks, or cells that agree", "%s", words);
     }
-    free(scratch);
+    il_scratch_free(&memory);
     return IL_OK;
 }
 

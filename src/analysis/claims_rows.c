@@ -134,19 +134,18 @@ int il__claim_rows_select(const il__run *run, const il_claim_side *side, il__cla
     *out = (il__claim_rows){.summary = true};
     il_vector_init(&out->values, sizeof(il__claim_value));
     out->items = malloc((n_cells + 1) * sizeof *out->items);
-    il__replicate *replicates = malloc(most * sizeof *replicates);
-    double *scratch = malloc(most * sizeof *scratch);
-    int rc = out->items && replicates && scratch
-                 ? IL_OK
-                 : il_fail(err, IL_E_NOMEM, "no memory for the rows of a claim");
+    il_scratch memory[2] = {{.data = NULL}, {.data = NULL}};
+    int rc = out->items ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for the rows of a claim");
+    rc = rc ? rc : il_scratch_take(&memory[0], run->out_dir, most, sizeof(il__replicate), err);
+    rc = rc ? rc : il_scratch_take(&memory[1], run->out_dir, most, sizeof(double), err);
     for (size_t i = 0; rc == IL_OK && i < n_cells; i++) {
         const il_cell *cell = il_rows_cell(run->rows, i);
         if (selected(run, side, cell)) {
-            rc = add_cell(run, cell, side->warmup, replicates, scratch, out, err);
+            rc = add_cell(run, cell, side->warmup, memory[0].data, memory[1].data, out, err);
         }
     }
-    free(replicates);
-    free(scratch);
+    il_scratch_free(&memory[0]);
+    il_scratch_free(&memory[1]);
     return rc;
 }
 

@@ -56,13 +56,16 @@ static size_t key_run(const il__compare_side *side, size_t at)
 
 /* --- the ratio of one cell -------------------------------------------------------------------- */
 
-static double *medians_of(const il__replicate *from, size_t n)
+/* As many as rows, perhaps: not on the heap. */
+static int medians_of(const compare *c, const il__replicate *from, size_t n, il_scratch *out,
+                      il_error *err)
 {
-    double *out = malloc((n + 1) * sizeof *out);
-    for (size_t i = 0; out && i < n; i++) {
-        out[i] = from[i].median;
+    int rc = il_scratch_take(out, c->a.run->scratch, n, sizeof(double), err);
+    double *values = out->data;
+    for (size_t i = 0; rc == IL_OK && i < n; i++) {
+        values[i] = from[i].median;
     }
-    return out;
+    return rc;
 }
 
 /* Keeps the replicates whose block is on both sides. */
@@ -144,11 +147,12 @@ static int ratio_of(compare *c, int mode, il__replicate *a, size_t n_a, il__repl
     if (c->paired) {
         n_a = n_b = keep_pairs(a, n_a, b, n_b);
     }
-    double *x = medians_of(a, n_a), *y = medians_of(b, n_b);
-    int rc = x && y ? ratio_of_values(c, mode, x, n_a, y, n_b, out, err)
-                    : il_fail(err, IL_E_NOMEM, "no memory for replicates");
-    free(x);
-    free(y);
+    il_scratch x = {.data = NULL}, y = {.data = NULL};
+    int rc = medians_of(c, a, n_a, &x, err);
+    rc = rc ? rc : medians_of(c, b, n_b, &y, err);
+    rc = rc ? rc : ratio_of_values(c, mode, x.data, n_a, y.data, n_b, out, err);
+    il_scratch_free(&x);
+    il_scratch_free(&y);
     return rc;
 }
 
@@ -173,14 +177,15 @@ static int sitting_mean(const il__compare_side *side, const il__compare_cell *ke
     while (at > 0 && il__compare_key(&side->cells[at - 1], key) == 0) {
         at--;
     }
-    il__replicate *all = NULL;
-    int rc = il__compare_replicates(side, &side->cells[at], key_run(side, at), &all, &n, err);
+    il_scratch memory = {.data = NULL};
+    int rc = il__compare_replicates(side, &side->cells[at], key_run(side, at), &memory, &n, err);
+    const il__replicate *all = memory.data;
     double sum = 0;
     for (size_t i = 0; rc == IL_OK && i < n; i++) {
         sum += log(all[i].median) / (double)n;
     }
     *out = rc == IL_OK && n > 0 ? sum : NAN;
-    free(all);
+    il_scratch_free(&memory);
     return rc;
 }
 
@@ -293,13 +298,13 @@ static int add_row(compare *c, size_t at_a, size_t n_cells_a, size_t at_b, size_
         return il_fail(err, IL_E_NOMEM, "no memory for the comparison");
     }
     *ratio = (il_log_ratio){NAN, NAN, NAN, 0, 0};
-    il__replicate *x = NULL, *y = NULL;
+    il_scratch x = {.data = NULL}, y = {.data = NULL};
     size_t n_x = 0, n_y = 0;
     int rc = il__compare_replicates(&c->a, a, n_cells_a, &x, &n_x, err);
     rc = rc ? rc : il__compare_replicates(&c->b, b, n_cells_b, &y, &n_y, err);
-    rc = rc ? rc : ratio_of(c, mode_rank(a->mode), x, n_x, y, n_y, ratio, err);
-    free(x);
-    free(y);
+    rc = rc ? rc : ratio_of(c, mode_rank(a->mode), x.data, n_x, y.data, n_y, ratio, err);
+    il_scratch_free(&x);
+    il_scratch_free(&y);
     row->n_a = c->paired && rc == IL_OK ? ratio->n_a : n_x;
     row->n_b = c->paired && rc == IL_OK ? ratio->n_b : n_y;
     row->because = unlike(c, a, b);

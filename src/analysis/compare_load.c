@@ -3,6 +3,7 @@
 
 #include "analysis/analysis.h"
 #include "stats/noise.h"
+#include "stats/order.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,11 +91,12 @@ int il__compare_cells(il__compare_run *run, const char *suffix, il_arena *arena,
 static int by_id(const void *pa, const void *pb)
 {
     const il__replicate *a = pa, *b = pb;
-    return (a->id > b->id) - (a->id < b->id);
+    int order = (a->id > b->id) - (a->id < b->id);
+    return order ? order : (a->median > b->median) - (a->median < b->median);
 }
 
 int il__compare_replicates(const il__compare_side *side, const il__compare_cell *cells, size_t n,
-                           il__replicate **out, size_t *n_out, il_error *err)
+                           il_scratch *out, size_t *n_out, il_error *err)
 {
     const il__run *run = &side->run->run;
     size_t most = 1;
@@ -102,19 +104,16 @@ int il__compare_replicates(const il__compare_side *side, const il__compare_cell 
         most += il_rows_cell(run->rows, cells[i].cell)->n_measured;
     }
     *n_out = 0;
-    *out = malloc(most * sizeof **out);
-    if (!*out) {
-        return il_fail(err, IL_E_NOMEM, "no memory for %zu replicates", most);
-    }
-    int rc = IL_OK;
+    int rc = il_scratch_take(out, side->run->scratch, most, sizeof(il__replicate), err);
+    il__replicate *all = out->data;
     for (size_t i = 0; i < n && rc == IL_OK; i++) {
         size_t got;
-        rc = il__replicates_of(run, il_rows_cell(run->rows, cells[i].cell), false, *out + *n_out,
+        rc = il__replicates_of(run, il_rows_cell(run->rows, cells[i].cell), false, all + *n_out,
                                &got, err);
         *n_out += got;
     }
-    if (n > 1 && *n_out > 1) {
-        qsort(*out, *n_out, sizeof **out, by_id);
+    if (rc == IL_OK && n > 1) {
+        il_sort_records(all, *n_out, sizeof *all, by_id);
     }
     return rc;
 }
@@ -140,14 +139,16 @@ int il__compare_arms(const il__compare_side *side, const il__compare_cell *cell,
                      il_error *err)
 {
     const il_run_facts *facts = &side->run->facts;
+    il_scratch memory;
     *out = NAN;
     if (facts->n_aas == 0) {
         return IL_OK;
     }
-    double *ratios = malloc(facts->n_aas * sizeof *ratios);
-    if (!ratios) {
-        return il_fail(err, IL_E_NOMEM, "no memory for A/A times");
+    int rc = il_scratch_take(&memory, side->run->scratch, facts->n_aas, sizeof(double), err);
+    if (rc != IL_OK) {
+        return rc;
     }
+    double *ratios = memory.data;
     size_t n = 0;
     for (size_t i = 0; i + 1 < facts->n_aas; i++) {
         const il_aa *a = &facts->aas[i];
@@ -162,9 +163,9 @@ int il__compare_arms(const il__compare_side *side, const il__compare_cell *cell,
         }
     }
     il_ratio found;
-    int rc = il_ratio_of(ratios, n, 0.95, &found, err);
+    rc = il_ratio_of(ratios, n, 0.95, &found, err);
     *out = found.half_width;
-    free(ratios);
+    il_scratch_free(&memory);
     return rc == IL_E_TOO_FEW ? IL_OK : rc;
 }
 

@@ -40,9 +40,9 @@ int il__compare_cells(il__compare_run *run, const char *suffix, il_arena *arena,
 /* Order of keys: backend, model, scenario, mode, batch size. */
 int il__compare_key(const il__compare_cell *a, const il__compare_cell *b);
 
-/* Replicates of n cells of one key, by id; the caller frees *out. */
+/* Replicates of n cells of one key, by id, in out->data; the caller frees *out. */
 int il__compare_replicates(const il__compare_side *side, const il__compare_cell *cells, size_t n,
-                           il__replicate **out, size_t *n_out, il_error *err);
+                           il_scratch *out, size_t *n_out, il_error *err);
 
 /* Half-width of the A/A ratio of the cell's own arms, a fraction; NaN without arms. */
 int il__compare_arms(const il__compare_side *side, const il__compare_cell *cell, double *out,

@@ -18,7 +18,9 @@ void il_run_facts_free(il_run_facts *facts)
     if (facts->closures) {
         il_vector_free(&facts->closure_memory);
     }
-    free(facts->aas);
+    if (facts->aa_memory.element_bytes > 0) {
+        il_vector_free(&facts->aa_memory);
+    }
     free(facts->sentinels);
     free(facts->ceilings);
     if (facts->calls) {

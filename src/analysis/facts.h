@@ -108,6 +108,7 @@ typedef struct il_run_facts {
     il_vector closure_memory;
     il_aa *aas;
     size_t n_aas;
+    il_vector aa_memory;
     il_sentinel *sentinels;
     size_t n_sentinels;
     il_ceiling *ceilings;

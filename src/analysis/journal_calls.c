@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FLAGS_BYTES = 512 };
+
 typedef struct load {
     il__journal *journal;
     il_run_facts *facts;
@@ -137,29 +139,17 @@ static int read_plan(load *l, json_t *line, uint64_t at, il_error *err)
     return rc ? rc : il_vector_resize(&j->calls, j->scratch_dir, (size_t)j->n_calls, err);
 }
 
-/* A copy in the arena, shared with the previous line's when equal, as most are. */
-static const char *keep(il__journal *j, int slot, const char *text)
+static const char *join_flags(const json_t *flags, char joined[FLAGS_BYTES])
 {
-    if (!text || text[0] == '\0') {
-        return "";
-    }
-    if (!j->last_texts[slot] || strcmp(j->last_texts[slot], text) != 0) {
-        j->last_texts[slot] = il_arena_strdup(&j->arena, text);
-    }
-    return j->last_texts[slot];
-}
-
-static const char *keep_flags(il__journal *j, const json_t *flags)
-{
-    char joined[512] = "";
     size_t len = 0;
     size_t i;
     const json_t *flag;
+    joined[0] = '\0';
     json_array_foreach(flags, i, flag)
     {
         const char *text = json_string_value(flag);
         size_t n = text ? strlen(text) : 0;
-        if (n > 0 && len + n + 2 < sizeof joined) {
+        if (n > 0 && len + n + 2 < (size_t)FLAGS_BYTES) {
             if (len > 0) {
                 joined[len++] = ' ';
             }
@@ -167,7 +157,7 @@ static const char *keep_flags(il__journal *j, const json_t *flags)
             len += n;
         }
     }
-    return keep(j, 3, joined);
+    return joined;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -215,9 +205,29 @@ static int keep_steps(il__journal *j, const json_t *line, il__call *call, il_err
     return IL_OK;
 }
 
-static void read_call(load *l, const json_t *line, il__call *call)
+static int read_texts(il__journal *j, const json_t *line, il__call *call, il_error *err)
 {
-    il__journal *j = l->journal;
+    char flags[FLAGS_BYTES];
+    const char *status = text_of(line, "status");
+    const struct {
+        const char *text, **to;
+    } texts[] = {
+        {status ? status : "error", &call->status},
+        {text_of(line, "reason"), &call->reason},
+        {text_of(line, "message"), &call->message},
+        {join_flags(json_object_get(line, "flags"), flags), &call->flags},
+        {text_of(line, "hint"), &call->hint},
+        {text_of(json_object_get(line, "server"), "done_reason"), &call->done_reason},
+    };
+    int rc = IL_OK;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0] && rc == IL_OK; i++) {
+        rc = il__texts_keep(&j->texts, j->scratch_dir, texts[i].text, texts[i].to, err);
+    }
+    return rc;
+}
+
+static void read_call(const json_t *line, il__call *call)
+{
     const json_t *state = json_object_get(line, "state");
     const json_t *events = json_object_get(line, "events");
     const json_t *server = json_object_get(line, "server");
@@ -238,13 +248,6 @@ static void read_call(load *l, const json_t *line, il__call *call)
     call->server_total_ms = number(server, "total_duration_ms");
     call->server_load_ms = number(server, "load_ms");
     call->ttft_ms = number(server, "ttft_ms");
-    const char *status = text_of(line, "status");
-    call->status = keep(j, 0, status ? status : "error");
-    call->reason = keep(j, 1, text_of(line, "reason"));
-    call->message = keep(j, 2, text_of(line, "message"));
-    call->flags = keep_flags(j, json_object_get(line, "flags"));
-    call->hint = keep(j, 4, text_of(line, "hint"));
-    call->done_reason = keep(j, 5, text_of(server, "done_reason"));
     if (strcmp(call->status, "ok") == 0 || strcmp(call->status, "flagged") == 0) {
         read_times(line, call);
     }
@@ -262,12 +265,12 @@ static int add_call(load *l, const json_t *line, uint64_t at, il_error *err)
         !small_index(line, "block", j->blocks, &call.block)) {
         return damaged(l, at, err, "a call outside the plan");
     }
-    read_call(l, line, &call);
-    if (!call.status || !call.reason || !call.message || !call.flags || !call.hint ||
-        !call.done_reason) {
-        return il_fail(err, IL_E_NOMEM, "no memory for the journal");
+    int rc = read_texts(j, line, &call, err);
+    if (rc != IL_OK) {
+        return rc;
     }
-    int rc = keep_steps(j, line, &call, err);
+    read_call(line, &call);
+    rc = keep_steps(j, line, &call, err);
     ((il__call *)j->calls.data)[json_integer_value(index)] = call;
     return rc;
 }
@@ -591,7 +594,7 @@ static void sort_step_calls(il_vector *v)
         sorted = by_cell_and_block(&calls[i - 1], &calls[i]) <= 0;
     }
     if (!sorted) {
-        qsort(calls, v->count, sizeof *calls, by_cell_and_block);
+        il_sort_records(calls, v->count, sizeof *calls, by_cell_and_block);
     }
 }
 
@@ -645,8 +648,10 @@ int il__journal_load(const char *path, const char *scratch_dir, il__journal *out
     }
     rc = rc ? rc : finish_facts(out, facts, err);
     rc = rc ? rc
-            : il__arms_of(out->arm_calls.data, out->arm_calls.count, &facts->aas, &facts->n_aas,
+            : il__arms_of(out->arm_calls.data, out->arm_calls.count, scratch_dir, &facts->aa_memory,
                           err);
+    facts->aas = facts->aa_memory.data;
+    facts->n_aas = facts->aa_memory.count;
     return rc ? rc : finish_steps(out, facts, err);
 }
 
@@ -658,5 +663,5 @@ void il__journal_free(il__journal *journal)
     il_vector_free(&journal->calls);
     il_vector_free(&journal->steps);
     il_vector_free(&journal->arm_calls);
-    il_arena_free(&journal->arena);
+    il__texts_free(&journal->texts);
 }

@@ -6,8 +6,8 @@
 #define IL_ANALYSIS_JOURNAL_CALLS_H
 
 #include "analysis/facts.h"
+#include "analysis/texts.h"
 #include "analysis/vector.h"
-#include "base/arena.h"
 
 #include <jansson.h>
 
@@ -42,9 +42,9 @@ typedef struct il__call {
 } il__call;
 
 typedef struct il__journal {
-    il_arena arena; /* texts of calls */
-    json_t *plan;   /* the last plan line */
-    json_t *ran;    /* backend name → what its worker said of itself: isa, threads; may be NULL */
+    il__texts texts; /* of calls */
+    json_t *plan;    /* the last plan line */
+    json_t *ran; /* backend name → what its worker said of itself: isa, threads; may be NULL */
     int64_t n_calls, blocks, warmups, repetitions;
     il_vector calls; /* il__call, by call_idx */
     uint8_t *extra;  /* [cell · blocks + block]: blocks beyond the least of a run with a target */
@@ -54,7 +54,6 @@ typedef struct il__journal {
     const char *scratch_dir;
     il_vector arm_calls; /* il__arm_call, in the order of the journal */
     size_t cap_sentinels, cap_ceilings;
-    const char *last_texts[6]; /* of the previous line, shared when equal */
 } il__journal;
 
 int il__journal_load(const char *path, const char *scratch_dir, il__journal *out,

@@ -71,7 +71,7 @@ int il__replicates_by(const il__run *run, const il_cell *cell, il_quantity quant
         samples[n++].latency = latency[at];
     }
     if (!in_order) {
-        qsort(samples, n, sizeof *samples, by_id);
+        il_sort_records(samples, n, sizeof *samples, by_id);
     }
     for (size_t i = 0; i < n;) {
         size_t end = i + 1;
@@ -79,7 +79,7 @@ int il__replicates_by(const il__run *run, const il_cell *cell, il_quantity quant
             end++;
         }
         if (end - i > 1) {
-            qsort(samples + i, end - i, sizeof *samples, by_id);
+            il_sort_records(samples + i, end - i, sizeof *samples, by_id);
         }
         out[(*n_out)++] = reduce(samples + i, end - i);
         i = end;
@@ -103,7 +103,7 @@ size_t il__replicates_pool(il__replicate *r, size_t n)
     for (size_t k = 0; k < IL__MOST_REPLICATES; k++) {
         size_t first = k * n / IL__MOST_REPLICATES;
         size_t end = (k + 1) * n / IL__MOST_REPLICATES;
-        qsort(r + first, end - first, sizeof *r, by_median);
+        il_sort_records(r + first, end - first, sizeof *r, by_median);
         double median =
             (r[first + (end - first - 1) / 2].median + r[first + (end - first) / 2].median) / 2;
         /* k never exceeds first: what is overwritten has been read. Batches hold their own scatter.

@@ -317,6 +317,8 @@ typedef struct settled {
     il__steady steady[N_MODES];
     size_t place[N_MODES];
     il__steady_call *calls; /* [per_cell] */
+    double *work;           /* [per_cell] */
+    il_scratch memory[2];   /* of the two */
 } settled;
 
 static double latency_of(const il__call *call, int mode)
@@ -340,7 +342,7 @@ static int settle(const il__call *calls, size_t n, settled *out, il_error *err)
             }
         }
         out->place[mode] = 0;
-        rc = il__steady_of(out->calls, kept, &out->steady[mode], err);
+        rc = il__steady_of(out->calls, kept, out->work, &out->steady[mode], err);
     }
     return rc;
 }
@@ -362,8 +364,12 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
     const il__call blank = blank_call();
     il_metric_row row;
     plan_cell p = {0};
-    settled s = {.calls = malloc(((size_t)per_cell + 1) * sizeof *s.calls)};
-    int rc = s.calls ? IL_OK : il_fail(err, IL_E_NOMEM, "no memory for a cell's calls");
+    settled s = {.calls = NULL};
+    int rc = il_scratch_take(&s.memory[0], j->scratch_dir, (size_t)per_cell, sizeof *s.calls, err);
+    rc = rc ? rc
+            : il_scratch_take(&s.memory[1], j->scratch_dir, (size_t)per_cell, sizeof *s.work, err);
+    s.calls = s.memory[0].data;
+    s.work = s.memory[1].data;
     for (int64_t i = 0; i < j->n_calls && rc == IL_OK; i++) {
         if (i % per_cell == 0) {
             p.cell = json_array_get(cells, (size_t)(i / per_cell));
@@ -385,7 +391,8 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
         row.v[IL_C_call_idx].num = (double)i;
         rc = rc ? rc : emit_call(out, &p, &call, steady, &row, err);
     }
-    free(s.calls);
+    il_scratch_free(&s.memory[0]);
+    il_scratch_free(&s.memory[1]);
     return rc;
 }
 

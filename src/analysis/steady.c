@@ -4,7 +4,6 @@
 #include "stats/noise.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum { LEAST_BLOCKS = 5 };
 static const bool yes = true;
@@ -43,26 +42,22 @@ static bool has_blocks(const il__steady_call *calls, size_t n)
     return n > 0 && !isnan(calls[0].block);
 }
 
-int il__steady_of(const il__steady_call *calls, size_t n, il__steady *out, il_error *err)
+int il__steady_of(const il__steady_call *calls, size_t n, double *work, il__steady *out,
+                  il_error *err)
 {
     *out = (il__steady){.kind = IL_STEADY_TOO_FEW};
-    double *values = calloc(n + 1, sizeof *values);
-    if (!values) {
-        return il_fail(err, IL_E_NOMEM, "no memory for %zu calls", n);
-    }
     for (size_t i = 0; i < n; i++) {
         if (calls[i].ms > 0) {
-            values[out->n_calls++] = log(calls[i].ms);
+            work[out->n_calls++] = log(calls[i].ms);
         }
     }
-    int rc = il_steadiness_of(values, out->n_calls, IL__STEADY_LEAST_CHANGE, &out->kind,
+    int rc = il_steadiness_of(work, out->n_calls, IL__STEADY_LEAST_CHANGE, &out->kind,
                               &out->change_at, err);
     size_t n_blocks = 1;
-    size_t n_ratios = has_blocks(calls, n) ? block_ratios(calls, n, values, &n_blocks) : 0;
+    size_t n_ratios = has_blocks(calls, n) ? block_ratios(calls, n, work, &n_blocks) : 0;
     il_ratio ratio;
     if (n_blocks > 1) {
-        if (n_ratios >= LEAST_BLOCKS &&
-            il_ratio_of(values, n_ratios, 0.95, &ratio, NULL) == IL_OK) {
+        if (n_ratios >= LEAST_BLOCKS && il_ratio_of(work, n_ratios, 0.95, &ratio, NULL) == IL_OK) {
             bool slower =
                 ratio.ratio.low > 1 && log(ratio.ratio.estimate) > IL__STEADY_LEAST_CHANGE;
             out->warmup_too_short = slower ? &yes : &no;
@@ -70,7 +65,6 @@ int il__steady_of(const il__steady_call *calls, size_t n, il__steady *out, il_er
     } else if (out->kind != IL_STEADY_TOO_FEW) {
         out->warmup_too_short = out->kind == IL_STEADY_WARMUP ? &yes : &no;
     }
-    free(values);
     return rc;
 }
 

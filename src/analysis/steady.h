@@ -32,8 +32,9 @@ typedef struct il__steady {
 /* calls in the order they ran. In a run of several blocks the processes begin anew, so whether a
  * warm-up was too short is asked within blocks: the first measured call of each against its last,
  * t interval of the log ratio over blocks (5 at least), more than 2 %. In a single block it is the
- * series itself that says so. */
-int il__steady_of(const il__steady_call *calls, size_t n, il__steady *out, il_error *err);
+ * series itself that says so. work holds n numbers. */
+int il__steady_of(const il__steady_call *calls, size_t n, double *work, il__steady *out,
+                  il_error *err);
 
 /* Whether the call at a place among those that have a time ran at the settled level: 1 or 0, NaN
  * when it is not known. */

@@ -58,7 +58,7 @@ static void write_row(const il__run *run, size_t number, const shares *s, il_csv
     il_csv_f64(out, cell->batch_size);
     il_csv_text(out, il__text(run, cell->mode));
     il_csv_f64(out, il__cell_median(run, number, IL_Q_latency));
-    il_csv_f64(out, il_median(s->floor, s->n));
+    il_csv_f64(out, il_quantile_select(s->floor, s->n, 0.5));
     il_csv_f64(out, share.ratio.estimate);
     il_csv_f64(out, share.ratio.low);
     il_csv_f64(out, share.ratio.high);

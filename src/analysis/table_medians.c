@@ -291,7 +291,7 @@ static int add_cells(work *w, const source *from, size_t n_from)
         sorted++;
     }
     if (sorted < n) {
-        qsort(w->calls, n, sizeof *w->calls, by_call);
+        il_sort_records(w->calls, n, sizeof *w->calls, by_call);
     }
     for (size_t first = 0, end; first < n; first = end) {
         for (end = first + 1; end < n && w->calls[end].gen_tokens == w->calls[first].gen_tokens;) {

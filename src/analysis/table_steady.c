@@ -46,9 +46,10 @@ int il__write_steady(const il__run *run, il_error *err)
         most = n > most ? n : most;
     }
     il_csv_writer out = {.fd = -1};
-    il_scratch memory;
-    int rc = il_scratch_take(&memory, run->out_dir, most, sizeof(il__steady_call), err);
-    il__steady_call *calls = memory.data;
+    il_scratch memory[2] = {{.data = NULL}, {.data = NULL}};
+    int rc = il_scratch_take(&memory[0], run->out_dir, most, sizeof(il__steady_call), err);
+    rc = rc ? rc : il_scratch_take(&memory[1], run->out_dir, most, sizeof(double), err);
+    il__steady_call *calls = memory[0].data;
     rc = rc ? rc : il__table_open(run, "steady.csv", columns, IL__COUNT_OF(columns), &out, err);
     for (size_t i = 0; i < n_cells && rc == IL_OK; i++) {
         const il_cell *cell = il_rows_cell(run->rows, i);
@@ -61,13 +62,14 @@ int il__write_steady(const il__run *run, il_error *err)
                 (il__steady_call){latency[at], cell->has_block && replicate ? replicate[at] : NAN};
         }
         il__steady steady;
-        rc = il__steady_of(calls, cell->n_measured, &steady, err);
+        rc = il__steady_of(calls, cell->n_measured, memory[1].data, &steady, err);
         if (rc == IL_OK) {
             write_row(run, cell, &steady, &out);
         }
     }
     rc = rc ? rc : il_csv_close(&out, err);
     il_csv_abandon(&out);
-    il_scratch_free(&memory);
+    il_scratch_free(&memory[0]);
+    il_scratch_free(&memory[1]);
     return rc;
 }

@@ -7,10 +7,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { LEAST_BYTES = 1 << 20 };
+/* Making a file and reserving its blocks costs more than most small tables: those stay on the heap.
+ */
+enum { LEAST_BYTES = 1 << 20, HEAP_BYTES = 1 << 16 };
 
 void il_vector_init(il_vector *v, size_t element_bytes)
 {
@@ -39,14 +42,28 @@ static int open_unlinked(const char *dir, il_error *err)
     return fd;
 }
 
+static int begin_on_heap(il_vector *v, size_t count, il_error *err)
+{
+    v->data = calloc(HEAP_BYTES / v->element_bytes, v->element_bytes);
+    if (!v->data) {
+        return il_fail(err, IL_E_NOMEM, "no memory for %d bytes", (int)HEAP_BYTES);
+    }
+    v->cap = HEAP_BYTES / v->element_bytes;
+    v->count = count;
+    return IL_OK;
+}
+
 int il_vector_resize(il_vector *v, const char *dir, size_t count, il_error *err)
 {
     if (count <= v->cap) {
         v->count = count > v->count ? count : v->count;
         return IL_OK;
     }
+    if (v->fd < 0 && count <= HEAP_BYTES / v->element_bytes) {
+        return begin_on_heap(v, count, err);
+    }
     size_t bytes;
-    size_t cap = v->cap ? v->cap : LEAST_BYTES / v->element_bytes;
+    size_t cap = v->fd >= 0 ? v->cap : LEAST_BYTES / v->element_bytes;
     while (cap < count) {
         if (!il_mul_size(cap, 2, &cap)) {
             return il_fail(err, IL_E_RANGE, "too many rows");
@@ -68,11 +85,16 @@ int il_vector_resize(il_vector *v, const char *dir, size_t count, il_error *err)
         (errno != EOPNOTSUPP || ftruncate(v->fd, (off_t)bytes) != 0)) {
         return il_fail_errno(err, errno, "no room for %zu bytes of scratch in %s", bytes, dir);
     }
-    void *data = v->data ? mremap(v->data, v->cap * v->element_bytes, bytes, MREMAP_MAYMOVE)
-                         : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+    void *data = v->mapped ? mremap(v->data, v->cap * v->element_bytes, bytes, MREMAP_MAYMOVE)
+                           : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
     if (data == MAP_FAILED) {
         return il_fail_errno(err, errno, "cannot map %zu bytes of scratch", bytes);
     }
+    if (v->data && !v->mapped) {
+        memcpy(data, v->data, v->count * v->element_bytes);
+        free(v->data);
+    }
+    v->mapped = true;
     v->data = data;
     v->cap = cap;
     v->count = count;
@@ -81,8 +103,10 @@ int il_vector_resize(il_vector *v, const char *dir, size_t count, il_error *err)
 
 void il_vector_free(il_vector *v)
 {
-    if (v->data) {
+    if (v->mapped) {
         (void)munmap(v->data, v->cap * v->element_bytes);
+    } else {
+        free(v->data);
     }
     if (v->fd >= 0) {
         (void)close(v->fd);

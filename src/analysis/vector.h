@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Growable arrays in unlinked files, mapped: the kernel keeps what fits in memory and pages out the
- * rest, so that a table larger than memory is slow and not impossible.
+ * Growable arrays, beyond 64 KiB in unlinked files, mapped: the kernel keeps what fits in memory
+ * and pages out the rest, so that a table larger than memory is slow and not impossible.
  */
 #ifndef IL_ANALYSIS_VECTOR_H
 #define IL_ANALYSIS_VECTOR_H
 
 #include "inferlaw/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ typedef struct il_vector {
     size_t element_bytes;
     size_t count, cap; /* elements */
     void *data;
+    bool mapped; /* else of the heap */
 } il_vector;
 
 void il_vector_init(il_vector *v, size_t element_bytes);

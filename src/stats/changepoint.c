@@ -77,6 +77,7 @@ typedef struct pelt {
     size_t n;
     double *sum, *square; /* prefix sums, [n + 1] */
     double *best;         /* [n + 1] */
+    double *total;        /* [n + 1]: of each open begin, without the penalty */
     size_t *last;         /* [n + 1]: begin of the last segment of the best cut of a prefix */
     size_t *open;         /* begins still worth looking at */
 } pelt;
@@ -85,7 +86,8 @@ static double cost(const pelt *p, size_t from, size_t to)
 {
     double count = (double)(to - from);
     double sum = p->sum[to] - p->sum[from];
-    return fmax(p->square[to] - p->square[from] - sum * sum / count, 0);
+    double left = p->square[to] - p->square[from] - sum * sum / count;
+    return left > 0 ? left : 0;
 }
 
 static void run_pelt(pelt *p, const double *v, double penalty)
@@ -106,15 +108,15 @@ static void run_pelt(pelt *p, const double *v, double penalty)
             p->open[n_open++] = fresh;
         }
         for (size_t k = 0; k < n_open; k++) {
-            double total = p->best[p->open[k]] + cost(p, p->open[k], to) + penalty;
-            if (total < p->best[to]) {
-                p->best[to] = total;
+            p->total[k] = p->best[p->open[k]] + cost(p, p->open[k], to);
+            if (p->total[k] + penalty < p->best[to]) {
+                p->best[to] = p->total[k] + penalty;
                 p->last[to] = p->open[k];
             }
         }
         size_t kept = 0;
         for (size_t k = 0; k < n_open; k++) {
-            if (p->best[p->open[k]] + cost(p, p->open[k], to) <= p->best[to]) {
+            if (p->total[k] <= p->best[to]) {
                 p->open[kept++] = p->open[k];
             }
         }
@@ -160,7 +162,7 @@ int il_changes_find(const double *values, size_t n, double least_change, il_chan
     if (n < IL_CHANGEPOINT_LEAST || n > 1u << 24) {
         return il_fail(err, IL_E_TOO_FEW, "%zu values are not searched for changes", n);
     }
-    double *work = malloc((5 * (n + 1)) * sizeof *work);
+    double *work = malloc((6 * (n + 1)) * sizeof *work);
     size_t *places = malloc(2 * (n + 1) * sizeof *places);
     out->memory = malloc((n + 1) * (sizeof *out->at + sizeof *out->level));
     int rc = work && places && out->memory
@@ -174,6 +176,7 @@ int il_changes_find(const double *values, size_t n, double least_change, il_chan
                   .sum = work,
                   .square = work + n + 1,
                   .best = work + 2 * (n + 1),
+                  .total = work + 5 * (n + 1),
                   .last = places,
                   .open = places + n + 1};
         double sd;

@@ -3,13 +3,14 @@
 
 #include "stats/dist.h"
 
+#include <gsl/gsl_heapsort.h>
 #include <gsl/gsl_sort.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* qsort merges through a copy: beyond this a slower sort in place keeps memory bounded. */
-enum { IN_PLACE_FROM = 1 << 20 };
+enum { IN_PLACE_FROM = 1 << 20, IN_PLACE_FROM_BYTES = 8 << 20 };
 
 static int by_value(const void *a, const void *b)
 {
@@ -24,6 +25,16 @@ void il_sort(double *values, size_t n)
         gsl_sort(values, 1, n);
     } else if (n > 1) {
         qsort(values, n, sizeof *values, by_value);
+    }
+}
+
+void il_sort_records(void *records, size_t n, size_t record_bytes,
+                     int (*order)(const void *, const void *))
+{
+    if (n > IN_PLACE_FROM_BYTES / record_bytes) {
+        gsl_heapsort(records, n, record_bytes, order);
+    } else if (n > 1) {
+        qsort(records, n, record_bytes, order);
     }
 }
 
@@ -275,21 +286,33 @@ int il_log_values(const double *values, size_t n, double *out, il_error *err)
     return IL_OK;
 }
 
+/* In two passes over the values: as many as rows, perhaps, so no copy. */
 int il_log_mean_interval(const double *values, size_t n, double confidence, il_interval *out,
                          il_error *err)
 {
+    double sum = 0;
+    double squares = 0;
     *out = (il_interval){NAN, NAN, NAN};
-    double *logs = n <= SIZE_MAX / sizeof *logs ? malloc((n ? n : 1) * sizeof *logs) : NULL;
-    if (!logs) {
-        return il_fail(err, IL_E_NOMEM, "no memory for %zu logarithms", n);
+    for (size_t i = 0; i < n; i++) {
+        double one = 0;
+        int rc = il_log_values(&values[i], 1, &one, err);
+        if (rc != IL_OK) {
+            return rc;
+        }
+        sum += one;
     }
-    int rc = il_log_values(values, n, logs, err);
-    if (rc == IL_OK) {
-        rc = il_mean_interval(logs, n, confidence, out, err);
-        out->estimate = exp(out->estimate);
-        out->low = exp(out->low);
-        out->high = exp(out->high);
+    double mean = n > 0 ? sum / (double)n : NAN;
+    out->estimate = exp(mean);
+    if (n < 2) {
+        return il_fail(err, IL_E_TOO_FEW, "%zu values give no t interval, 2 would", n);
     }
-    free(logs);
-    return rc;
+    for (size_t i = 0; i < n; i++) {
+        double d = log(values[i]) - mean;
+        squares += d * d;
+    }
+    double half = il_t_quantile(1 - (1 - confidence) / 2, (double)(n - 1)) *
+                  sqrt(squares / (double)(n - 1)) / sqrt((double)n);
+    out->low = exp(mean - half);
+    out->high = exp(mean + half);
+    return IL_OK;
 }

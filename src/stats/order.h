@@ -17,6 +17,10 @@ typedef struct il_interval {
 
 /* Sorts ascending in place. */
 void il_sort(double *values, size_t n);
+/* As qsort, in bounded memory whatever the number: qsort merges through a copy. `order` must tell
+ * any two elements apart whose order matters, as equal ones come in any order. */
+void il_sort_records(void *records, size_t n, size_t record_bytes,
+                     int (*order)(const void *, const void *));
 
 /* NaN when n is 0. */
 double il_mean(const double *values, size_t n);
