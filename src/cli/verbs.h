@@ -23,10 +23,10 @@
     X(il_verb_model_list)                                                                          \
     X(il_verb_model_inspect)                                                                       \
     X(il_verb_model_logits)                                                                        \
+    X(il_verb_model_convert)                                                                       \
     X(il_verb_model_tokenize)                                                                      \
     X(il_verb_completion)                                                                          \
-    X(il_verb_man)                                                                                 \
-    X(il_verb_model_convert)
+    X(il_verb_man)
 
 #define IL_VERB_DECLARE(symbol) extern const il_verb symbol;
 IL_VERB_MAP(IL_VERB_DECLARE)
