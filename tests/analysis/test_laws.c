@@ -339,6 +339,56 @@ static void the_gate_closes_on_near_dependence(void **state)
     table_free(&t);
 }
 
+/* What the chosen law is held against, worked out here from the published times. */
+static void baselines_stand_beside_the_law(void **state)
+{
+    (void)state;
+    published();
+    double sum = 0;
+    double near = 0;
+    for (int i = 0; i < N_PUBLISHED; i++) {
+        double others = 0;
+        double gap = INFINITY;
+        double ms = NAN;
+        for (int j = 0; j < N_PUBLISHED; j++) {
+            double its = fabs(log(published_params[j] / published_params[i]));
+            others += j == i ? 0 : log(published_ms[1][j]) / (N_PUBLISHED - 1);
+            ms = j != i && its < gap ? published_ms[1][j] : ms;
+            gap = j != i && its < gap ? its : gap;
+        }
+        sum += fabs(exp(others) / published_ms[1][i] - 1) / N_PUBLISHED;
+        near += fabs(ms / published_ms[1][i] - 1) / N_PUBLISHED;
+    }
+    table t;
+    load("laws.csv", &t);
+    size_t power = row_of(&t, "kv_decode", "params_total", "power", "slope");
+    double power_error = number(&t, power, "form_loo_mape");
+    table_free(&t);
+    load("baselines.csv", &t);
+    size_t n = 0;
+    size_t best = 0;
+    for (size_t i = 0; i < t.n_rows; i++) {
+        if (strcmp(table_at(&t, i, "mode"), "kv_decode") != 0) {
+            continue;
+        }
+        const char *name = table_at(&t, i, "baseline");
+        double error = number(&t, i, "loo_mape");
+        double want = strcmp(name, "mean") == 0                ? sum
+                      : strcmp(name, "nearest_neighbour") == 0 ? near
+                                                               : power_error;
+        check_near(error, want, 1e-9);
+        double skill = number(&t, i, "skill");
+        assert_true(isnan(skill) ||
+                    fabs(skill - (1 - number(&t, i, "law_loo_mape") / error)) < 1e-12);
+        best += strcmp(table_at(&t, i, "best"), "True") == 0;
+        n++;
+    }
+    /* no bytes, no FLOPs and no floor are known of a foreign run */
+    assert_int_equal(n, 3);
+    assert_int_equal(best, 1);
+    table_free(&t);
+}
+
 /* Fewer models than the form needs. */
 static void few_models_are_said(void **state)
 {
@@ -432,6 +482,7 @@ int main(void)
         cmocka_unit_test(confounded_shapes_are_named),
         cmocka_unit_test(the_gate_closes_on_near_dependence),
         cmocka_unit_test(few_models_are_said),
+        cmocka_unit_test(baselines_stand_beside_the_law),
         cmocka_unit_test(each_cost_is_judged_by_its_own_term),
         cmocka_unit_test(a_bent_sweep_has_no_slope),
     };

@@ -259,6 +259,21 @@ static void pooled_correlation(void **state)
         check_close(se, 1 / (1 - 4.0 / N) / sqrt(SERIES * (N - 1.0)), 1e-12);
     }
     assert_true(isnan(il_pooled_lag1(v, (const size_t[]){0, 5}, 1, NULL)));
+
+    /* What the ranks of a median are told: nothing below the least or without clear evidence. */
+    il_lag1_pool pool = {0};
+    assert_true(il_lag1_stay(&pool) == 0.5);
+    for (int s = 0; s < 40; s++) {
+        il_lag1_add(&pool, (const double[]){1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 10);
+    }
+    double lag1 = il_lag1_of(&pool, NULL);
+    assert_true(lag1 > 0.9);
+    check_near(il_lag1_stay(&pool), fmin(0.5 + asin(lag1) / acos(-1.0), 0.999), 1e-12);
+    pool = (il_lag1_pool){0};
+    for (int s = 0; s < 40; s++) {
+        il_lag1_add(&pool, (const double[]){1, 9, 2, 8, 3, 7, 4, 6, 5, 10}, 10);
+    }
+    assert_true(il_lag1_stay(&pool) == 0.5);
     free(v);
     free(first);
 }
