@@ -85,6 +85,15 @@ const char *il__gguf_architecture(const il_shape *s, il_error *err)
                           "--format hf makes the Hugging Face directory");
         return NULL;
     }
+    bool normalises = s->arch == IL_ARCH_MIXTRAL || s->arch == IL_ARCH_QWEN3_MOE;
+    if (s->n_expert > 0 && s->norm_topk != normalises) {
+        (void)unsupported(err,
+                          normalises ? "llama.cpp always normalises this family's expert weights"
+                                     : "llama.cpp never normalises this family's expert weights",
+                          normalises ? "set norm_topk_prob to true"
+                                     : "set norm_topk_prob to false");
+        return NULL;
+    }
     bool sixth = s->sliding_period == 6 || (s->sliding_period == 0 && s->n_layer < 6);
     if (s->arch == IL_ARCH_GEMMA3 && s->sliding_window && !sixth) {
         (void)unsupported(err, "llama.cpp knows Gemma 3 only with every sixth layer full",
