@@ -218,7 +218,7 @@ class Call:
 class Run:
     def __init__(self, directory):
         self.dir, self.plan, self.calls = directory, None, {}
-        self.closures, self.loads = [], []
+        self.ceilings, self.closures, self.loads = [], [], []
         self.arm_calls = []
         self.arms = {}  # (cell, block, pair, arm) -> its calls, of the last attempt
         with open(os.path.join(directory, "journal.jsonl"), "rb") as f:
@@ -251,6 +251,8 @@ class Run:
                 calls.append(o)
                 if o["status"] == "ok":
                     self.arm_calls.append(o)
+            elif kind == "ceiling":
+                self.ceilings.append(o)
             elif kind == "cold":
                 self.loads.append(o)
         self.cells = self.plan["cells"]
@@ -742,6 +744,73 @@ def check_report(run, medians):
         fail("report.md: not one of its numbers was recognised; have its sentences changed?")
 
 
+def dense_ops(config, batch, tokens, context, logits, size):
+    """(bytes, FLOPs) of every operation of one pass of a dense GPT-2; weights are read once."""
+    d, layers, vocab = config["n_embd"], config["n_layer"], config["vocab_size"]
+    inner, fed = config.get("n_inner") or 4 * d, batch * tokens
+
+    def matrix(rows, columns):
+        return (rows * columns + columns) * size, 2 * rows * columns * fed
+    attended = sum(context + i + 1 for i in range(tokens))
+    layer = [(4 * d * size, 0), matrix(d, 3 * d), matrix(d, d), matrix(d, inner),
+             matrix(inner, d),
+             (2 * d * size * batch * (context + tokens), 4 * d * batch * attended)]
+    return ([(2 * d * size * fed, 0)] + layers * layer +
+            [(2 * d * size, 0), (vocab * d * size, 2 * vocab * d * batch * logits)])
+
+
+def block_rates(run, block, cell, backend):
+    """Bytes and FLOPs a ms that the block's ceilings allow the cell; NaN where none fits."""
+    mine = [o for o in run.ceilings if o["block"] == block]
+    threads = backend["threads"] or max((o["threads"] or 0 for o in mine), default=0)
+    mine = [o for o in mine if o["threads"] in (None, threads)]
+
+    def apart(o):
+        return abs(math.log(min(o["working_set_bytes"], 2**28) /
+                            min(cell["bytes_per_step"], 2**28)))
+    reads = [o for o in mine if o["what"] == "read_gbps"]
+    near = min(reads, key=apart, default=None)
+    peak = next((o for o in mine
+                 if o["what"] == "fma_gflops" and o["dtype"] == backend["dtype"]), None)
+    return (median(near["samples"]) * 1e6 if near and apart(near) < math.log(2) else math.nan,
+            median(peak["samples"]) * 1e6 if peak else math.nan)
+
+
+def check_floor(run):
+    """floor_ms and share_of_floor of dense GPT-2 shapes."""
+    sizes = {"fp32": 4, "bf16": 2, "fp16": 2}
+    for row in table(run, "analysis/efficiency.csv") or []:
+        cell = next(c for c in run.cells if all(c[k] == row[k] for k in
+                    ("backend", "model", "scenario")) and c["batch_size"] == int(row["batch_size"]))
+        config = named(run.plan["models"], row["model"]).get("config") or {}
+        backend = named(run.plan["backends"], row["backend"])
+        scenario = named(run.plan["scenarios"], row["scenario"])
+        if (config.get("model_type") != "gpt2" or row["mode"] == "e2e_kv" or
+                backend["dtype"] not in sizes or not cell.get("seq_len")):
+            continue
+        seq, depth = int(cell["seq_len"]), int(scenario.get("depth_tok") or 0)
+        prefill = row["mode"] == "prefill"
+        logits = seq if prefill and backend["logits"] == "all" else 1
+        ops = dense_ops(config, cell["batch_size"], seq if prefill else 1,
+                        depth if prefill else depth + seq + cell["gen_tokens"] // 2, logits,
+                        sizes[backend["dtype"]])
+        passes = 1 if prefill else run.steps(cell["cell"])
+        floors, shares = [], []
+        for block, ms in cell_medians(run, cell["cell"], row["mode"]).items():
+            read, peak = block_rates(run, block, cell, backend)
+            floor = passes * math.fsum(b / read if math.isnan(peak) else max(b / read, f / peak)
+                                       for b, f in ops)
+            if floor > 0:
+                floors.append(floor)
+                shares.append(floor / ms)
+        what = "efficiency.csv: " + " ".join((row["model"], row["scenario"], row["mode"]))
+        share, low, high = log_mean(shares) if shares else (math.nan,) * 3
+        same(what + " floor_ms", median(floors) if floors else math.nan, num(row["floor_ms"]), 1e-8)
+        same(what + " share_of_floor", share, num(row["share_of_floor"]), 1e-8)
+        same(what + " ci_low", low, num(row["ci_low"]), 1e-7)
+        same(what + " ci_high", high, num(row["ci_high"]), 1e-7)
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__.strip(), file=sys.stderr)
@@ -759,6 +828,7 @@ def main():
     check_steps(run)
     check_laws(run)
     check_tails(run)
+    check_floor(run)
     check_report(run, medians)
     for p in problems[:40]:
         print(p)

@@ -17,22 +17,42 @@
 
 enum { PATH_BYTES = 4096, SAME_AS_ORIGINAL_STUDY = 1000 };
 
+/* Every suite, read once: a run asks for each of its models, and reading them all takes a tenth of
+ * a second. They stay until the process ends. */
+static struct {
+    bool read;
+    il_arena arena;
+    const char **names;
+    il_suite *suites; /* without shapes where one cannot be read */
+    size_t n;
+} known;
+
+static void read_suites(void)
+{
+    size_t n = 0;
+    known.read = true;
+    if (il_suite_list(&known.arena, &known.names, &n, NULL) != IL_OK) {
+        return;
+    }
+    known.suites = il_arena_array(&known.arena, n + 1, sizeof *known.suites);
+    for (; known.suites && known.n < n; known.n++) {
+        il_suite *suite = &known.suites[known.n];
+        if (il_suite_load(known.names[known.n], &known.arena, suite, NULL) != IL_OK) {
+            *suite = (il_suite){0};
+        }
+    }
+}
+
 /* "models/gpt2-25m" is the model gpt2-25m of the suite that has one. */
 bool il_derive_suites(const char *model, il_model_shape *out)
 {
     const char *name = il_path_base(model);
-    il_arena arena = {0};
-    const char **suites = NULL;
-    size_t n_suites = 0;
-    bool found = false;
-    int rc = il_suite_list(&arena, &suites, &n_suites, NULL);
-    for (size_t i = 0; rc == IL_OK && i < n_suites && !found; i++) {
-        il_suite suite;
-        if (il_suite_load(suites[i], &arena, &suite, NULL) != IL_OK) {
-            continue;
-        }
-        for (size_t k = 0; k < suite.n_shapes && !found; k++) {
-            const il_shape *shape = &suite.shapes[k];
+    if (!known.read) {
+        read_suites();
+    }
+    for (size_t i = 0; i < known.n; i++) {
+        for (size_t k = 0; k < known.suites[i].n_shapes; k++) {
+            const il_shape *shape = &known.suites[i].shapes[k];
             if (strcmp(shape->name, name) == 0) {
                 *out = (il_model_shape){.n_layer = shape->n_layer,
                                         .d_model = shape->d_model,
@@ -40,13 +60,12 @@ bool il_derive_suites(const char *model, il_model_shape *out)
                                         .d_ff = shape->d_ff,
                                         .vocab_size = shape->vocab_size,
                                         .n_positions = shape->n_positions};
-                (void)snprintf(out->source, sizeof out->source, "suite %s", suites[i]);
-                found = true;
+                (void)snprintf(out->source, sizeof out->source, "suite %s", known.names[i]);
+                return true;
             }
         }
     }
-    il_arena_free(&arena);
-    return found;
+    return false;
 }
 
 int il_derive_csv_json(const char *path, json_t **out, il_error *err)

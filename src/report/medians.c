@@ -88,12 +88,43 @@ static int median_read(const reading *r, size_t i, il_cell_median *m)
     return IL_OK;
 }
 
+static size_t slot_of(const il_medians *all, const char *backend, const char *model,
+                      const char *mode)
+{
+    const uint64_t hashes[] = {il_fnv1a64(backend, strlen(backend)),
+                               il_fnv1a64(model, strlen(model)), il_fnv1a64(mode, strlen(mode))};
+    return (size_t)il_fnv1a64(hashes, sizeof hashes) & (all->n_slots - 1);
+}
+
+/* Chains run in the order of the rows, so that the first that fits is found first. */
+static int index_rows(const reading *r)
+{
+    il_medians *out = r->out;
+    for (out->n_slots = 64; out->n_slots < 2 * out->n_rows;) {
+        out->n_slots *= 2;
+    }
+    out->slots = il_arena_array(r->arena, out->n_slots, sizeof *out->slots);
+    out->next = il_arena_array(r->arena, out->n_rows + 1, sizeof *out->next);
+    if (!out->slots || !out->next) {
+        return no_memory(r);
+    }
+    memset(out->slots, 0, out->n_slots * sizeof *out->slots);
+    for (size_t i = out->n_rows; i-- > 0;) {
+        const il_cell_median *m = &out->rows[i];
+        size_t *slot = &out->slots[slot_of(out, m->backend, m->model, m->mode)];
+        out->next[i] = *slot;
+        *slot = i + 1;
+    }
+    return IL_OK;
+}
+
 /* The scenarios behind a row over all of them. */
 static uint64_t scenario_set_of(const il_medians *all, const il_cell_median *m)
 {
     uint64_t set = 0;
-    for (size_t i = 0; i < all->n_rows; i++) {
-        const il_cell_median *s = &all->rows[i];
+    for (size_t i = all->slots[slot_of(all, m->backend, m->model, m->mode)]; i > 0;
+         i = all->next[i - 1]) {
+        const il_cell_median *s = &all->rows[i - 1];
         if (s->gen_tokens == m->gen_tokens && s->batch_size == m->batch_size &&
             strcmp(s->model, m->model) == 0 && strcmp(s->mode, m->mode) == 0 &&
             strcmp(s->backend, m->backend) == 0 && strcmp(s->scenario, IL_ALL_SCENARIOS) != 0) {
@@ -115,6 +146,7 @@ static int medians_read(const reading *r)
     for (size_t i = 0; rc == IL_OK && i < r->table->n_rows; i++) {
         rc = median_read(r, i, &r->out->rows[r->out->n_rows++]);
     }
+    rc = rc ? rc : index_rows(r);
     for (size_t i = 0; rc == IL_OK && i < r->out->n_rows; i++) {
         il_cell_median *m = &r->out->rows[i];
         m->scenario_set =
@@ -267,8 +299,9 @@ const il_cell_median *il_medians_find(const il_medians *medians, const char *bac
                                       const char *model, const char *scenario, const char *mode,
                                       int64_t batch_size)
 {
-    for (size_t i = 0; i < medians->n_rows; i++) {
-        const il_cell_median *m = &medians->rows[i];
+    size_t i = medians->n_slots ? medians->slots[slot_of(medians, backend, model, mode)] : 0;
+    for (; i > 0; i = medians->next[i - 1]) {
+        const il_cell_median *m = &medians->rows[i - 1];
         if (strcmp(m->model, model) == 0 && strcmp(m->mode, mode) == 0 &&
             strcmp(m->scenario, scenario) == 0 && strcmp(m->backend, backend) == 0 &&
             (batch_size == 0 || m->batch_size == batch_size)) {

@@ -40,6 +40,10 @@ typedef struct il_flag_count {
 typedef struct il_medians {
     il_cell_median *rows; /* sorted by backend, mode, batch, scenario, parameters; __all__ first */
     size_t n_rows;
+    /* Rows of one backend, model and mode, by hash: slots hold the first row of a chain and next
+     * the one after it, both plus one, 0 at the end. n_slots is a power of two. */
+    size_t *slots, *next;
+    size_t n_slots;
     il_loss *losses;
     size_t n_losses;
     il_flag_count *flags;
