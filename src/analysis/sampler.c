@@ -286,7 +286,7 @@ static int next(il_sampler *base, uint32_t blocks, double left_s, bool *groups,
         return rc;
     }
     if (out->widest[0] == '\0') {
-        out->reason = IL_SAMPLER_NOISE; /* nothing works: another block would not either */
+        out->reason = IL_SAMPLER_NOTHING;
     } else if (j.n_unmet == 0) {
         out->reason = IL_SAMPLER_TARGET;
     } else if (j.n_unmet == j.n_stuck) {

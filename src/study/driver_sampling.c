@@ -17,6 +17,7 @@ static const char *const reasons[IL_SAMPLER_REASONS] = {
     [IL_SAMPLER_BUDGET] = "budget",
     [IL_SAMPLER_NOISE] = "noise_floor_reached",
     [IL_SAMPLER_BLOCKS] = "blocks_most",
+    [IL_SAMPLER_NOTHING] = "nothing_measured",
 };
 
 void il__driver_observe(il__driver *d, uint32_t cell, uint32_t block, uint32_t rep,
@@ -76,6 +77,7 @@ static void say_step(const il__driver *d, const il_sampler_step *step, uint32_t 
             [IL_SAMPLER_BUDGET] = "no further block fits into time_budget_s",
             [IL_SAMPLER_NOISE] = "further blocks no longer narrow the widest intervals",
             [IL_SAMPLER_BLOCKS] = "all blocks that the schedule allows are done",
+            [IL_SAMPLER_NOTHING] = "no call was ok",
         };
         il__driver_say(d, "%u blocks, %s; widest interval: %s (%s)", s->rounds, why[step->reason],
                        step->widest, width);

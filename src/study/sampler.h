@@ -22,10 +22,11 @@ typedef struct il_sampler_call {
 /* Why no further block is needed, or IL_SAMPLER_MORE. */
 typedef enum il_sampler_reason {
     IL_SAMPLER_MORE,
-    IL_SAMPLER_TARGET, /* every interval of the question is narrow enough */
-    IL_SAMPLER_BUDGET, /* no further block fits into the time left */
-    IL_SAMPLER_NOISE,  /* further blocks no longer narrow those that are too wide */
-    IL_SAMPLER_BLOCKS, /* every block that may be planned is */
+    IL_SAMPLER_TARGET,  /* every interval of the question is narrow enough */
+    IL_SAMPLER_BUDGET,  /* no further block fits into the time left */
+    IL_SAMPLER_NOISE,   /* further blocks no longer narrow those that are too wide */
+    IL_SAMPLER_BLOCKS,  /* every block that may be planned is */
+    IL_SAMPLER_NOTHING, /* no call was ok: another block would bring none either */
     IL_SAMPLER_REASONS
 } il_sampler_reason;
 

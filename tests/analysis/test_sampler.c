@@ -123,7 +123,7 @@ static void stops(void **state)
     /* A cell that never works asks for nothing; when none does, nothing is asked. */
     s = open_sampler("cells", 0.02);
     assert_int_equal(next(s, 8, INFINITY, &step), 0);
-    assert_int_equal(step.reason, IL_SAMPLER_NOISE);
+    assert_int_equal(step.reason, IL_SAMPLER_NOTHING);
     for (uint32_t c = 1; c < MOST_CELLS; c++) {
         feed(s, &stream, c, 0, 8, c + 1, 0.001);
     }
@@ -220,6 +220,7 @@ static void laws_need_models(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+
         cmocka_unit_test(widest_first),      cmocka_unit_test(stops),
         cmocka_unit_test(noise_floor),       cmocka_unit_test(replayed),
         cmocka_unit_test(laws_ask_the_ends), cmocka_unit_test(laws_need_models),
