@@ -259,6 +259,21 @@ static double first_value(const il__compare_side *side, const il__compare_cell *
     return values && its->n_measured > 0 ? values[its->first] : NAN;
 }
 
+/* The plan's row of a cell; NULL in a foreign run. */
+static const il_plan_cell *planned(const il__compare_side *side, const il__compare_cell *cell)
+{
+    int64_t at = il_rows_cell(side->run->rows, cell->cell)->plan_cell;
+    const il_run_facts *facts = &side->run->facts;
+    return at >= 0 && (size_t)at < facts->n_cells ? &facts->cells[at] : NULL;
+}
+
+/* Whether the head was asked for at other positions of the prompt; false where one is unknown. */
+static bool other_logits(const compare *c, const il__compare_cell *a, const il__compare_cell *b)
+{
+    const il_plan_cell *p = planned(&c->a, a), *q = planned(&c->b, b);
+    return p && q && p->logits_all != q->logits_all;
+}
+
 /* Why two cells of one name are not the same work, or NULL. */
 static const char *unlike(compare *c, const il__compare_cell *a, const il__compare_cell *b)
 {
@@ -277,7 +292,9 @@ static const char *unlike(compare *c, const il__compare_cell *a, const il__compa
                                    sizes[i].what);
         }
     }
-    return NULL;
+    return strcmp(a->mode, "kv_decode") != 0 && other_logits(c, a, b)
+               ? "not the same work: logits at the last position and at all"
+               : NULL;
 }
 
 static int add_row(compare *c, size_t at_a, size_t n_cells_a, size_t at_b, size_t n_cells_b,
