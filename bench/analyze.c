@@ -9,6 +9,7 @@
 
 #include "analysis/analysis.h"
 #include "base/csv.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "os/clock.h"
@@ -226,11 +227,11 @@ int bench_analyze(int argc, char **argv)
         (void)fprintf(stderr, "usage: inferlaw-bench analyze [ROWS [MB]]\n");
         return 1;
     }
-    char dir[] = "/tmp/inferlaw-bench-XXXXXX";
-    char path[64];
+    char dir[1024];
+    char path[1100];
     il_error err = {0};
-    if (!mkdtemp(dir)) {
-        (void)fprintf(stderr, "cannot make a directory below /tmp\n");
+    if (il_dir_make_scratch("inferlaw-bench", dir, sizeof dir, &err) != IL_OK) {
+        il_log_error(&err);
         return 2;
     }
     (void)snprintf(path, sizeof path, "%s/metrics.csv", dir);

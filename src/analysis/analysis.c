@@ -158,6 +158,17 @@ static int write_options(const il__run *run, il_error *err)
     return rc;
 }
 
+int il_analysis_check_dir(const char *run_dir, il_error *err)
+{
+    if (il_path_is_dir(run_dir)) {
+        return IL_OK;
+    }
+    int rc = il_fail(err, IL_E_NOT_FOUND, "no such run directory");
+    il_error_where(err, "%s", run_dir);
+    il_error_hint(err, "give the directory that \"inferlaw run\" wrote, as runs/NAME-UTC");
+    return rc;
+}
+
 int il_analysis_run(const char *run_dir, const il_analysis_options *options,
                     il_analysis_summary *out, il_error *err)
 {
@@ -181,13 +192,11 @@ int il_analysis_run(const char *run_dir, const il_analysis_options *options,
         il_path_join(target, sizeof target, out_dir, "analysis") != IL_OK) {
         return il_fail(err, IL_E_RANGE, "the path of the run is too long");
     }
-    if (!il_path_is_dir(run_dir)) {
-        int rc = il_fail(err, IL_E_NOT_FOUND, "no such run directory");
-        il_error_where(err, "%s", run_dir);
-        il_error_hint(err, "give the directory that \"inferlaw run\" wrote, as runs/NAME-UTC");
+    int rc = il_analysis_check_dir(run_dir, err);
+    if (rc != IL_OK) {
         return rc;
     }
-    int rc = il_rows_open(out_dir, &rows, err);
+    rc = il_rows_open(out_dir, &rows, err);
     rc = rc ? rc : il_analysis_load(run_dir, out_dir, rows, &facts, &out->foreign, err);
     if (rc != IL_OK) {
         goto out;

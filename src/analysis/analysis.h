@@ -30,6 +30,8 @@ typedef struct il_analysis_summary {
     size_t n_rows, n_ok, n_cells;
 } il_analysis_summary;
 
+/* IL_E_NOT_FOUND, with the next step, when run_dir is no directory. */
+int il_analysis_check_dir(const char *run_dir, il_error *err);
 /* IL_E_NOT_FOUND: neither journal nor metrics.csv. IL_E_DAMAGED: one that cannot be trusted, with
  * the place. On failure analysis/ is as it was. */
 int il_analysis_run(const char *run_dir, const il_analysis_options *options,

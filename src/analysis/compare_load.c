@@ -2,6 +2,7 @@
 #include "analysis/compare_load.h"
 
 #include "analysis/analysis.h"
+#include "base/file.h"
 #include "stats/noise.h"
 #include "stats/order.h"
 
@@ -12,15 +13,8 @@
 int il__compare_open(const char *run_dir, il__compare_run *out, il_error *err)
 {
     *out = (il__compare_run){0};
-    const char *base = getenv("TMPDIR");
-    char scratch[sizeof out->scratch];
-    int n = snprintf(scratch, sizeof scratch, "%s/inferlaw-compare-XXXXXX",
-                     base && strlen(base) < 32 && base[0] ? base : "/tmp");
-    if (n < 0 || (size_t)n >= sizeof scratch || !mkdtemp(scratch)) {
-        return il_fail(err, IL_E_IO, "cannot make a scratch directory");
-    }
-    memcpy(out->scratch, scratch, sizeof scratch);
-    int rc = il_rows_open(out->scratch, &out->rows, err);
+    int rc = il_dir_make_scratch("inferlaw-compare", out->scratch, sizeof out->scratch, err);
+    rc = rc ? rc : il_rows_open(out->scratch, &out->rows, err);
     rc = rc ? rc
             : il_analysis_load(run_dir, out->scratch, out->rows, &out->facts, &out->foreign, err);
     out->run = (il__run){.run_dir = run_dir, .rows = out->rows, .facts = &out->facts};

@@ -18,7 +18,7 @@ typedef struct il__compare_cell {
 } il__compare_cell;
 
 typedef struct il__compare_run {
-    char scratch[64]; /* "" when there is none */
+    char scratch[512]; /* "" when there is none */
     il_rows *rows;
     il_run_facts facts;
     il__run run;

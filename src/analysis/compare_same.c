@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "analysis/compare_same.h"
 
+#include "analysis/analysis.h"
+
 #include "base/file.h"
 #include "base/json.h"
 
@@ -36,16 +38,14 @@ static int load_manifest(const char *run_dir, json_t **out, il_error *err)
     if (il_path_join(path, sizeof path, run_dir, "manifest.json") != IL_OK) {
         return il_fail(err, IL_E_RANGE, "the path of the run is too long");
     }
-    if (!il_path_is_dir(run_dir)) {
-        int rc = il_fail(err, IL_E_NOT_FOUND, "no such run directory");
-        il_error_where(err, "%s", run_dir);
-        il_error_hint(err, "give the directory that \"inferlaw run\" wrote, as runs/NAME-UTC");
+    int rc = il_analysis_check_dir(run_dir, err);
+    if (rc != IL_OK) {
         return rc;
     }
     if (!il_path_is_file(path)) {
         return IL_OK;
     }
-    int rc = il_json_load(path, MOST_BYTES, out, err);
+    rc = il_json_load(path, MOST_BYTES, out, err);
     return rc == IL_OK || rc == IL_E_NOMEM ? rc : IL_E_DAMAGED;
 }
 

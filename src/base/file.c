@@ -176,6 +176,24 @@ int il_dir_make(const char *path, il_error *err)
     return IL_OK;
 }
 
+int il_dir_make_scratch(const char *purpose, char *out, size_t out_bytes, il_error *err)
+{
+    const char *base = getenv("TMPDIR");
+    base = base && base[0] ? base : "/tmp";
+    int n = snprintf(out, out_bytes, "%s/%s-XXXXXX", base, purpose);
+    int rc = IL_OK;
+    if (n < 0 || (size_t)n >= out_bytes) {
+        rc = il_fail(err, IL_E_RANGE, "the path of the scratch directory is too long");
+    } else if (!mkdtemp(out)) {
+        rc = il_fail_errno(err, errno, "cannot make a scratch directory");
+    }
+    if (rc != IL_OK) {
+        il_error_where(err, "%s", base);
+        out[0] = '\0';
+    }
+    return rc;
+}
+
 bool il_path_is_file(const char *path)
 {
     struct stat st;

@@ -23,6 +23,9 @@ int il_file_write_atomic(const char *path, const void *bytes, size_t n_bytes, il
 int il_path_sync_parent(const char *path, il_error *err);
 /* Creates dir and its missing parents (mode 0777 & ~umask). An existing directory is fine. */
 int il_dir_make(const char *path, il_error *err);
+/* Makes a fresh directory PURPOSE-XXXXXX, of mode 0700, below $TMPDIR, else /tmp, and puts its path
+ * into out. out is "" after a failure: RANGE, ACCESS, NO_SPACE, IO. The caller removes it. */
+int il_dir_make_scratch(const char *purpose, char *out, size_t out_bytes, il_error *err);
 bool il_path_is_file(const char *path); /* a regular file, links followed */
 bool il_path_is_dir(const char *path);
 /* dir + "/" + name into out; IL_E_RANGE when it does not fit. An absolute name stands alone. */

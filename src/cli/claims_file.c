@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/claims_file.h"
 
+#include "analysis/analysis.h"
+
 #include "base/file.h"
 #include "study/claims.h"
 #include "study/yaml.h"
@@ -24,11 +26,7 @@ int il_claims_keep(const char *file, const char *run_dir, il_error *err)
     if (rc != IL_OK && !il_path_is_file(file)) {
         il_error_hint(err, "--claims names a file, as claims/tr121.yaml");
     }
-    if (rc == IL_OK && !il_path_is_dir(run_dir)) {
-        rc = il_fail(err, IL_E_NOT_FOUND, "no such run directory");
-        il_error_where(err, "%s", run_dir);
-        il_error_hint(err, "give the directory that \"inferlaw run\" wrote, as runs/NAME-UTC");
-    }
+    rc = rc ? rc : il_analysis_check_dir(run_dir, err);
     if (rc == IL_OK && il_path_join(to, sizeof to, run_dir, "claims.yaml") != IL_OK) {
         rc = il_fail(err, IL_E_RANGE, "the path of the run is too long");
     }

@@ -194,16 +194,6 @@ static int print_rows(il_study *study, const char *dir, bool json, il_error *err
 
 /* --- the verb --------------------------------------------------------------------------------- */
 
-static int temporary_dir(char *out, size_t out_bytes, il_error *err)
-{
-    const char *tmp = getenv("TMPDIR");
-    int n = snprintf(out, out_bytes, "%s/inferlaw-bench-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
-    if (n < 0 || (size_t)n >= out_bytes) {
-        return il_fail(err, IL_E_RANGE, "path too long");
-    }
-    return mkdtemp(out) ? IL_OK : il_fail(err, IL_E_IO, "cannot make a temporary directory");
-}
-
 static void remove_dir(const char *dir)
 {
     static const char *const files[] = {"journal.jsonl", "manifest.json"};
@@ -232,7 +222,7 @@ static int run_bench(const il_param_set *flags, char *const *words, unsigned n_w
     rc = rc == IL_OK ? study_text(flags, &text, &err) : rc;
     rc = rc == IL_OK ? il_study_parse(text, strlen(text), "bench", NULL, &study, &err) : rc;
     if (rc == IL_OK && !out_dir) {
-        rc = temporary_dir(temporary, sizeof temporary, &err);
+        rc = il_dir_make_scratch("inferlaw-bench", temporary, sizeof temporary, &err);
     }
     if (rc == IL_OK) {
         il_study_run run = {.out_dir = out_dir ? out_dir : temporary,

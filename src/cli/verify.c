@@ -344,19 +344,16 @@ static void say_version(const check *c)
 static int make_scratch(check *c, il_error *err)
 {
     char run[PATH_BYTES], name[256];
-    const char *base = getenv("TMPDIR");
-    int n = snprintf(c->base, sizeof c->base, "%s/inferlaw-verify-XXXXXX",
-                     base && base[0] ? base : "/tmp");
-    if (n < 0 || (size_t)n >= sizeof c->base || !mkdtemp(c->base)) {
-        c->base[0] = '\0';
-        return il_fail_errno(err, errno, "cannot make a scratch directory");
+    int rc = il_dir_make_scratch("inferlaw-verify", c->base, sizeof c->base, err);
+    if (rc != IL_OK) {
+        return rc;
     }
     if (!realpath(c->run_dir, run)) {
         return il_fail_errno(err, errno, "cannot find the run directory");
     }
     /* A foreign run's report is headed by the directory's name. */
     (void)snprintf(name, sizeof name, "%s", il_path_base(run));
-    int rc = il_path_join(c->fresh, sizeof c->fresh, c->base, name[0] ? name : "run");
+    rc = il_path_join(c->fresh, sizeof c->fresh, c->base, name[0] ? name : "run");
     return rc ? il_fail(err, rc, "the path of the scratch directory is too long")
               : il_dir_make(c->fresh, err);
 }
@@ -576,12 +573,7 @@ int il_verify_run(const char *run_dir, il_verify *out, il_error *err)
     *out = (il_verify){.findings = json_array()};
     check c = {.verify = out, .run_dir = run_dir};
     bool usable = false;
-    int rc = IL_OK;
-    if (!il_path_is_dir(run_dir)) {
-        rc = il_fail(err, IL_E_NOT_FOUND, "no such run directory");
-        il_error_where(err, "%s", run_dir);
-        il_error_hint(err, "give the directory that \"inferlaw run\" wrote, as runs/NAME-UTC");
-    }
+    int rc = il_analysis_check_dir(run_dir, err);
     rc = rc ? rc : load_json(&c, "manifest.json", &c.manifest, err);
     rc = rc ? rc : load_json(&c, "analysis/analysis.json", &c.options, err);
     rc = rc ? rc : check_journal(&c, &usable, err);

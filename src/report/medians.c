@@ -327,3 +327,10 @@ bool il_medians_leads(const il_medians *medians, size_t i)
     }
     return false;
 }
+
+bool il_median_is_step_of_size(const il_cell_median *median, double out[3])
+{
+    il_median_per_step(median, out);
+    return strcmp(median->scenario, IL_ALL_SCENARIOS) == 0 &&
+           strcmp(median->mode, "kv_decode") == 0 && out[0] > 0.0 && median->params_millions > 0.0;
+}

@@ -75,5 +75,8 @@ bool il_medians_leads(const il_medians *medians, size_t i);
 /* Milliseconds of a decode step: median_ms over decode_steps and the same for the interval. NaN
  * where the steps are unknown. value, low, high. */
 void il_median_per_step(const il_cell_median *median, double out[3]);
+/* Whether the row is a point of step time against parameters: a decode over all scenarios whose
+ * steps and size are known. out as above. */
+bool il_median_is_step_of_size(const il_cell_median *median, double out[3]);
 
 #endif

@@ -309,9 +309,7 @@ static int against_parameters(il_facts *f, il__report_plot *out)
     for (size_t i = 0; i < f->medians.n_rows; i++) {
         const il_cell_median *m = &f->medians.rows[i];
         double step[3];
-        il_median_per_step(m, step);
-        if (strcmp(m->scenario, IL_ALL_SCENARIOS) != 0 || strcmp(m->mode, "kv_decode") != 0 ||
-            !(step[0] > 0.0) || !(m->params_millions > 0.0)) {
+        if (!il_median_is_step_of_size(m, step)) {
             continue;
         }
         size_t s = series_of(p, m->backend);
