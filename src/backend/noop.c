@@ -61,6 +61,8 @@ static int noop_call(il_backend *b, const il_call_request *request, il_call_resu
     *result = (il_call_result){
         .t_step_ns = t_step_ns,
         .n_steps = request->gen_tokens,
+        .n_stamps = request->split ? request->gen_tokens : 0,
+        .cached_tok = -1,
         .prompt_tok = request->n_ids,
         .prefill_event_ms = NAN,
         .decode_event_ms = NAN,

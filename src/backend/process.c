@@ -492,6 +492,8 @@ int il__process_call(il_backend *b, const il_call_request *request, il_call_resu
         .t_end_ns = ok ? answer.t_end_ns : 0,
         .t_step_ns = result->t_step_ns,
         .n_steps = ok ? answer.n_steps : 0,
+        .n_stamps = ok && request->split ? answer.n_steps : 0,
+        .cached_tok = -1,
         .prompt_tok = ok ? answer.prompt_tok : 0,
         .prefill_event_ms = answer.prefill_event_ms,
         .decode_event_ms = answer.decode_event_ms,

@@ -214,6 +214,8 @@ static int replay_success(const json_t *line, const il_call_request *request,
         return rc;
     }
     result->n_steps = request->gen_tokens;
+    result->n_stamps = request->split ? request->gen_tokens : 0;
+    result->cached_tok = -1;
     result->prompt_tok = request->n_ids;
     result->prefill_event_ms = event(line, "prefill_ms");
     result->decode_event_ms = event(line, "kv_decode_ms");
