@@ -97,7 +97,7 @@ static void show_making(const char *name, uint64_t done, uint64_t total, void *u
     making *m = user;
     if (m->name != name) {
         m->name = name;
-        il_log(IL_LOG_INFO, "making %s (%.3g MB of weights from the seed)", name,
+        il_log(IL_LOG_INFO, "making %s (%.3g MB)", name,
                (double)total / 1e6);
     }
     (void)done;
@@ -108,6 +108,13 @@ static int make_models(il_study *study, il_error *err)
     making m = {0};
     il_make_options options = {.progress = show_making, .user = &m, .stop = &il_stop_requested};
     return il_study_make_models(study, &options, err);
+}
+
+static int make_files(il_plan *plan, il_error *err)
+{
+    making m = {0};
+    il_make_options options = {.progress = show_making, .user = &m, .stop = &il_stop_requested};
+    return il_plan_make_files(plan, &options, err);
 }
 
 static void say_plan(const il_plan *plan)
@@ -193,6 +200,7 @@ int il_study_run_all(il_study *study, il_study_run *run, il_error *err)
     rc = rc == IL_OK ? il_claims_of_study(study, claims, sizeof claims, err) : rc;
     rc = rc == IL_OK ? make_models(study, err) : rc;
     rc = rc == IL_OK ? il_plan_make(study, il_backend_find, &plan, err) : rc;
+    rc = rc == IL_OK ? make_files(&plan, err) : rc;
     if (rc == IL_OK) {
         say_plan(&plan);
         if (plan.sentinel) {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "study/plan.h"
 
+#include "base/file.h"
+#include "study/plan_files.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,17 +103,31 @@ static void check_prompt(const il_plan *p, il_cell *c)
     }
 }
 
+static il_backend_model cell_model(const il_plan *p, const il_cell *c)
+{
+    const il_study_model *m = &p->study->models[c->model];
+    return (il_backend_model){.name = m->name,
+                              .path = m->path,
+                              .file = p->files[c->group],
+                              .kind = m->kind,
+                              .vocab_size = m->has_shape ? m->shape.vocab_size : 0,
+                              .max_batch = c->batch,
+                              .max_prompt_tok = c->seq_len,
+                              .max_gen_tok = c->gen_tokens};
+}
+
+/* A model or file that is made later cannot be asked about yet. */
+static bool is_there(const il_plan *p, const il_cell *c)
+{
+    const char *file = p->files[c->group];
+    return !p->study->models[c->model].to_make && (!file || il_path_is_file(file));
+}
+
 static void check_cell(il_plan *p, il_cell *c, const il_error *opened)
 {
     il_study *s = p->study;
     const il_study_backend *b = &s->backends[c->backend];
     const il_study_model *m = &s->models[c->model];
-    il_backend_model model = {.name = m->name,
-                              .path = m->path,
-                              .kind = m->kind,
-                              .max_batch = c->batch,
-                              .max_prompt_tok = c->seq_len,
-                              .max_gen_tok = c->gen_tokens};
     if (!p->ops[c->backend]) {
         skip_no_backend(b, &c->skip);
     } else if (!p->open[c->backend]) {
@@ -120,8 +137,8 @@ static void check_cell(il_plan *p, il_cell *c, const il_error *opened)
     } else {
         check_prompt(p, c);
     }
-    /* A model that is made later cannot be asked about yet: its shape is one this program made. */
-    if (c->skip.code == IL_OK && !m->to_make) {
+    if (c->skip.code == IL_OK && is_there(p, c)) {
+        il_backend_model model = cell_model(p, c);
         (void)p->ops[c->backend]->supports(p->open[c->backend], &model, &c->skip);
     }
 }
@@ -289,6 +306,7 @@ static int add_cells(il_plan *p, uint32_t backend, uint32_t model, const il_erro
     if (!meets(&s->backends[backend], &s->models[model])) {
         return 0;
     }
+    p->files[p->n_groups] = il__file_path(s, &s->backends[backend], &s->models[model]);
     for (uint32_t k = 0; k < s->n_scenarios; k++) {
         il_cell *c = &p->cells[p->n_cells++];
         *c = (il_cell){.backend = backend, .model = model, .scenario = k, .group = p->n_groups};
@@ -344,7 +362,8 @@ int il_plan_make(il_study *s, il_backend_lookup lookup, il_plan *out, il_error *
     p->open = il_arena_array(&p->arena, s->n_backends, sizeof(void *));
     il_error *opened = il_arena_array(&p->arena, s->n_backends, sizeof *opened);
     p->cells = il_arena_array(&p->arena, most, sizeof *p->cells);
-    if (!p->ops || !p->open || !opened || !p->cells) {
+    p->files = il_arena_array(&p->arena, s->n_backends * s->n_models, sizeof *p->files);
+    if (!p->ops || !p->open || !opened || !p->cells || !p->files) {
         return il_fail(err, IL_E_NOMEM, "out of memory");
     }
     int rc = open_backends(p, lookup, opened, err);
@@ -361,6 +380,43 @@ int il_plan_make(il_study *s, il_backend_lookup lookup, il_plan *out, il_error *
     p->n_calls = (uint64_t)p->n_cells * p->blocks * il_plan_calls_per_block(p);
     rc = rc == IL_OK ? plan_blocks(p, err) : rc;
     return rc == IL_OK ? hash_definition(p, err) : rc;
+}
+
+static int make_group_file(il_plan *p, uint32_t group, const il_make_options *options,
+                           il_error *skip)
+{
+    for (uint32_t i = 0; i < p->n_cells; i++) {
+        const il_cell *c = &p->cells[i];
+        if (c->group == group && c->skip.code == IL_OK) {
+            return il__file_make(&p->study->backends[c->backend], &p->study->models[c->model],
+                                 p->files[group], options, skip);
+        }
+    }
+    return IL_OK;
+}
+
+int il_plan_make_files(il_plan *p, const il_make_options *options, il_error *err)
+{
+    for (uint32_t g = 0; g < p->n_groups; g++) {
+        il_error skip = {0};
+        int rc = p->files[g] ? make_group_file(p, g, options, &skip) : IL_OK;
+        if (rc == IL_E_NO_SPACE || rc == IL_E_INTERRUPTED) {
+            *err = skip;
+            return rc;
+        }
+        for (uint32_t i = 0; i < p->n_cells; i++) {
+            il_cell *c = &p->cells[i];
+            if (c->group != g || c->skip.code != IL_OK || !p->files[g]) {
+                continue;
+            }
+            il_backend_model model = cell_model(p, c);
+            c->skip = skip;
+            if (rc == IL_OK) {
+                (void)p->ops[c->backend]->supports(p->open[c->backend], &model, &c->skip);
+            }
+        }
+    }
+    return IL_OK;
 }
 
 void il_plan_free(il_plan *p)
@@ -403,7 +459,9 @@ void il_plan_group_model(const il_plan *p, uint32_t group, il_backend_model *out
         uint32_t prompt = c->seq_len + p->study->scenarios[c->scenario].depth_tok;
         out->name = m->name;
         out->path = m->path;
+        out->file = p->files[group];
         out->kind = m->kind;
+        out->vocab_size = m->has_shape ? m->shape.vocab_size : 0;
         if (c->skip.code == IL_OK) {
             out->max_batch = c->batch > out->max_batch ? c->batch : out->max_batch;
             out->max_prompt_tok = prompt > out->max_prompt_tok ? prompt : out->max_prompt_tok;

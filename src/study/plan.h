@@ -48,6 +48,7 @@ typedef struct il_plan {
     bool closure, aa, sentinel;
     const il_backend_ops **ops; /* per backend entry, NULL when there is none of its kind */
     il_backend **open;          /* likewise */
+    const char **files;         /* per group: the file its runtime reads, NULL = none */
     char study_sha256[65];      /* of what is measured: names, prompts, sizes, blocks, seed */
 } il_plan;
 
@@ -55,6 +56,10 @@ typedef struct il_plan {
  * *out is ready for il_plan_free in every case. */
 int il_plan_make(il_study *study, il_backend_lookup lookup, il_plan *out, il_error *err);
 void il_plan_free(il_plan *plan);
+/* Makes the files that runtimes read in place of a directory (GGUF, ONNX) and asks the backends
+ * about them. A file that cannot be made skips its cells, with the reason; IL_E_NO_SPACE and
+ * IL_E_INTERRUPTED stop. Without this, cells whose file is not there yet were not asked about. */
+int il_plan_make_files(il_plan *plan, const il_make_options *options, il_error *err);
 
 /* Calls of a cell in one block, and the number of call i of it. */
 /* Calls of an A/A arm, its warm-ups among them: at least one. */
