@@ -7,7 +7,7 @@
 set -eu
 
 build="gcc libc6-dev make cmake ninja-build pkg-config libgsl-dev libjansson-dev libyaml-dev
-       libssl-dev libhwloc-dev libpcre2-dev libutf8proc-dev zlib1g-dev"
+       libssl-dev libcurl4-openssl-dev libhwloc-dev libpcre2-dev libutf8proc-dev zlib1g-dev"
 study="$build gnuplot-nox"
 test="$study libcmocka-dev clang-format"
 

@@ -24,6 +24,9 @@ typedef struct il__http il__http;
  * NULL. IL_E_USAGE for a URL that is none. Connects to nothing. */
 int il__http_open(const char *url, const char *bearer, il__http **out, il_error *err);
 void il__http_close(il__http *http); /* NULL is fine */
+/* The Server header of the last answer that had one, "" for none; text of the server's: untrusted.
+ */
+const char *il__http_server(const il__http *http);
 
 /* One exchange: body NULL is a GET, else a POST of the JSON (borrowed). *reply: new reference, NULL
  * when the body is no JSON. *status: the HTTP status. Any answer at all is IL_OK: what a status
@@ -46,7 +49,8 @@ typedef struct il__http_stream {
     il__http_line on_line;
     void *user;
     int64_t t_due_ns; /* not sent before; 0 = at once */
-    /* filled in */
+    /* filled in: handed to the socket (a new connection is made after it), first byte of the body
+     */
     int64_t t_sent_ns, t_first_byte_ns, t_end_ns;
     int status;          /* HTTP; a body of another status than 200 comes through on_line too */
     int code;            /* IL_OK or as in il__http_json, IL_E_CRASHED for a stream cut short */
