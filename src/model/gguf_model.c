@@ -12,6 +12,7 @@
 #include "model/make.h"
 #include "model/quant.h"
 #include "model/synth.h"
+#include "model/vocab.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -24,7 +25,7 @@
 enum { BAND_VALUES = 1 << 22, QUANT_VERSION = 2, MOST_MARKER_BYTES = 4 << 20 };
 
 /* Changes whenever the same weights would give other bytes. */
-static const char writer_version[] = "1";
+static const char writer_version[] = "2"; /* 2: a vocabulary in synthetic files */
 
 static const struct {
     const char *name;
@@ -60,6 +61,7 @@ typedef struct source {
     il_dtype dtype;
     const char *name;
     const char *hash; /* of the content; NULL when not known */
+    il_vocab vocab;   /* of a synthetic model, when it is large enough; else empty */
 } source;
 
 static void widen(il_dtype dtype, const void *from, size_t n, float *out)
@@ -207,6 +209,39 @@ static void put_fallbacks(il_gguf_writer *w, const il__gguf_plan *plan)
     }
 }
 
+/* The synthetic vocabulary (model/vocab.h). A file without a token that begins a text: nothing is
+ * put before a prompt. */
+static void put_vocab(il_gguf_writer *w, const il_vocab *v)
+{
+    enum { NORMAL = 1, CONTROL = 3 };
+    char text[4 * IL_VOCAB_MOST_TEXT + 2];
+    uint32_t end = v->n_tokens - 1;
+    il_gguf_put_text(w, "tokenizer.ggml.model", "gpt2");
+    il_gguf_put_text(w, "tokenizer.ggml.pre", "gpt-2");
+    il_gguf_put_texts(w, "tokenizer.ggml.tokens", v->n_tokens);
+    for (uint32_t i = 0; i < v->n_tokens; i++) {
+        const il_vocab_token *t = &v->tokens[i];
+        size_t n = i == end ? t->n_bytes : il_vocab_spell(t->bytes, t->n_bytes, text);
+        il_gguf_put_next_text(w, i == end ? t->bytes : text, n);
+    }
+    il_gguf_put_i32s(w, "tokenizer.ggml.token_type", v->n_tokens);
+    for (uint32_t i = 0; i < v->n_tokens; i++) {
+        il_gguf_put_next_i32(w, i == end ? CONTROL : NORMAL);
+    }
+    il_gguf_put_texts(w, "tokenizer.ggml.merges", v->n_merges);
+    for (uint32_t i = 0; i < v->n_merges; i++) {
+        const il_vocab_token *l = &v->tokens[v->merges[i].left];
+        const il_vocab_token *r = &v->tokens[v->merges[i].right];
+        size_t n = il_vocab_spell(l->bytes, l->n_bytes, text);
+        text[n++] = ' ';
+        n += il_vocab_spell(r->bytes, r->n_bytes, text + n);
+        il_gguf_put_next_text(w, text, n);
+    }
+    il_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", end);
+    il_gguf_put_u32(w, "tokenizer.ggml.eos_token_id", end);
+    il_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", false);
+}
+
 static void put_header(il_gguf_writer *w, const source *s, il_gguf_recipe recipe,
                        const char *architecture, const il__gguf_plan *plan)
 {
@@ -218,8 +253,11 @@ static void put_header(il_gguf_writer *w, const source *s, il_gguf_recipe recipe
         il_gguf_put_u32(w, "general.quantization_version", QUANT_VERSION);
     }
     il__gguf_put_shape(w, s->shape, architecture);
-    /* token ids are all a benchmark needs */
-    il_gguf_put_text(w, "tokenizer.ggml.model", "no_vocab");
+    if (s->vocab.n_tokens > 0) {
+        put_vocab(w, &s->vocab);
+    } else {
+        il_gguf_put_text(w, "tokenizer.ggml.model", "no_vocab");
+    }
     il_gguf_put_text(w, "inferlaw.family", il_arch_name(s->shape->arch));
     il_gguf_put_text(w, "inferlaw.gguf_type", recipes[recipe].name);
     il_gguf_put_text(w, "inferlaw.writer", writer_version);
@@ -293,7 +331,7 @@ static int write_file(const source *s, const char *path, const il_gguf_options *
     return rc;
 }
 
-static int make_file(const source *s, const char *path, const il_gguf_options *options,
+static int make_file(source *s, const char *path, const il_gguf_options *options,
                      il_gguf_report *report_or_null, il_error *err)
 {
     il_gguf_report unasked;
@@ -306,6 +344,12 @@ static int make_file(const source *s, const char *path, const il_gguf_options *o
                           : IL_E_UNSUPPORTED;
     if (rc != IL_OK) {
         goto out;
+    }
+    if (s->hash && s->shape->vocab_size >= IL_VOCAB_LEAST) {
+        rc = il_vocab_make(s->shape->vocab_size, &arena, &s->vocab, err);
+        if (rc != IL_OK) {
+            goto out;
+        }
     }
     report->n_tensors = (uint32_t)plan.n_tensors;
     report->n_quantised = plan.n_quantised;

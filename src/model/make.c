@@ -11,6 +11,7 @@
 #include "base/version.h"
 #include "model/make_weights.h"
 #include "model/synth.h"
+#include "model/vocab.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -249,6 +250,21 @@ static int write_marker(const char *dir, const char *name, const il_make_options
     return rc;
 }
 
+/* Servers that read the directory want a tokenizer; a vocabulary too small for text goes without.
+ */
+static int write_vocab(const il_shape *shape, const char *dir, il_error *err)
+{
+    return shape->vocab_size < IL_VOCAB_LEAST ? IL_OK : il_vocab_write(shape->vocab_size, dir, err);
+}
+
+/* A directory of before there were vocabularies gets one. */
+static int complete_vocab(const il_shape *shape, const char *dir, il_error *err)
+{
+    char path[PATH_MAX];
+    int rc = il_path_join(path, sizeof path, dir, "tokenizer.json");
+    return rc == IL_OK && il_path_is_file(path) ? IL_OK : write_vocab(shape, dir, err);
+}
+
 static int fill_dir(const il_shape *shape, const char *name, const char *tmp, const char *hash,
                     const il__weights *weights, const il_make_options *options, il_error *err)
 {
@@ -259,7 +275,7 @@ static int fill_dir(const il_shape *shape, const char *name, const char *tmp, co
     if (rc == IL_OK) {
         rc = write_marker(tmp, name, options, hash, weights, err);
     }
-    return rc;
+    return rc == IL_OK ? write_vocab(shape, tmp, err) : rc;
 }
 
 /* Puts tmp in dir's place. Another process may have been faster: its identical model wins. */
@@ -396,6 +412,7 @@ int il_model_make(const il_shape *shape, const char *dir, const il_make_options 
     }
     if (rc == IL_OK && is_identical(to, hash)) {
         kept_here = true;
+        rc = complete_vocab(shape, to, err);
     } else if (rc == IL_OK) {
         standing there = what_stands(to);
         rc = refuse(to, there, options->force, err);
@@ -420,7 +437,7 @@ int il_model_ensure(const il_shape *shape, const char *cache_dir, const il_make_
     const char *name = shape->name[0] ? shape->name : il_arch_name(shape->arch);
     if (il_path_join(dir_out, dir_out_bytes, cache_dir, name) == IL_OK &&
         is_identical(dir_out, hash)) {
-        return IL_OK;
+        return complete_vocab(shape, dir_out, err);
     }
     int n =
         snprintf(dir_out, dir_out_bytes, "%s/%s-%.*s", cache_dir, name, HASH_DIGITS_IN_NAME, hash);

@@ -391,3 +391,31 @@ int il_tokenizer_decode(const il_tokenizer *t, const int32_t *ids, size_t n, boo
     }
     return out->status == IL_OK ? IL_OK : il_fail(err, out->status, "cannot hold the text");
 }
+
+static bool is_plain_word(il__bytes token)
+{
+    bool plain = token.text && token.len >= 2 && token.text[0] == ' ';
+    for (size_t i = 1; plain && i < token.len; i++) {
+        plain = token.text[i] >= 'a' && token.text[i] <= 'z';
+    }
+    return plain;
+}
+
+int il_tokenizer_words(il_tokenizer *t, il_token_ids *out, il_error *err)
+{
+    il_token_ids back = {0};
+    int rc = IL_OK;
+    for (int32_t id = 0; rc == IL_OK && (size_t)id < il__bpe_size(t->bpe); id++) {
+        il__bytes token = il__bpe_token(t->bpe, id);
+        if (!is_plain_word(token)) {
+            continue;
+        }
+        back.n = 0;
+        rc = il_tokenizer_encode(t, token.text, token.len, false, &back, err);
+        if (rc == IL_OK && back.n == 1 && back.ids[0] == id) {
+            rc = il__ids_push(out, id, err);
+        }
+    }
+    il_token_ids_free(&back);
+    return rc;
+}

@@ -22,7 +22,7 @@ expect() {
 
 expect 0 'made, 0.103M parameters' model make --suite tr121/tiny-gpt2 --out m
 [ "$(ls m)" = tiny-gpt2 ] || fail "m holds $(ls m)"
-[ "$(ls m/tiny-gpt2 | tr '\n' ' ')" = 'config.json inferlaw.json model.safetensors ' ] ||
+[ "$(ls m/tiny-gpt2 | tr '\n' ' ')" = 'config.json inferlaw.json model.safetensors tokenizer.json tokenizer_config.json ' ] ||
     fail "the model holds $(ls m/tiny-gpt2)"
 expect 0 'kept, identical' model make --suite tr121/tiny-gpt2 --out m
 expect 1 'try: --force replaces it' model make --suite tr121/tiny-gpt2 --out m --seed 1
