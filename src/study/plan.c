@@ -22,7 +22,8 @@ static bool kind_is(const char *kind, const char *other)
     return strcmp(kind, other) == 0;
 }
 
-/* ollama meets ollama, openai meets openai, every other backend runs checkpoint directories. */
+/* ollama meets ollama, openai meets openai, every other backend runs checkpoint directories; a
+ * server that is started for the study (`serve: auto`) runs those too. */
 static bool is_server(const char *kind)
 {
     return kind_is(kind, "ollama") || kind_is(kind, "openai");
@@ -58,6 +59,10 @@ static bool meets(const il_study_backend *b, const il_study_model *m)
     }
     if (m->on) {
         return false;
+    }
+    if (is_server(b->kind) && kind_is(m->kind, "hf")) {
+        /* A server that the driver starts is given the checkpoint in its own format. */
+        return kind_is(il_param_text(&b->set, IL_P_SERVE), "auto");
     }
     return is_server(b->kind) || is_server(m->kind) ? kind_is(b->kind, m->kind) : true;
 }
