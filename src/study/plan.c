@@ -2,6 +2,7 @@
 #include "study/plan.h"
 
 #include "base/file.h"
+#include "model/vocab.h"
 #include "study/plan_files.h"
 
 #include <math.h>
@@ -82,6 +83,13 @@ static void skip_no_backend(const il_study_backend *b, il_error *skip)
     }
 }
 
+/* Can a row of ids be written as a text that is split back into them? Known of the vocabularies
+ * this program makes; others are tried when the call is made. */
+static bool ids_have_text(const il_study_model *m)
+{
+    return m->has_shape && m->shape.vocab_size >= IL_VOCAB_LEAST;
+}
+
 static void check_prompt(const il_plan *p, il_cell *c)
 {
     const il_study *s = p->study;
@@ -94,7 +102,7 @@ static void check_prompt(const il_plan *p, il_cell *c)
             "the prompt of scenario %s has no known token count and there is no tokenizer",
             scenario->name);
         il_error_hint(&c->skip, "give the scenario prompt_tokens: N");
-    } else if (!ids && !scenario->prompt) {
+    } else if (!ids && !scenario->prompt && !ids_have_text(m)) {
         (void)il_fail(&c->skip, IL_E_UNSUPPORTED,
                       "scenario %s is a list of ids, and this server takes text", scenario->name);
         il_error_hint(&c->skip, "give the scenario a prompt text");
