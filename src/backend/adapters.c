@@ -73,16 +73,11 @@ static int ollama_open(const il_param_set *entry, il_backend **out, il_error *er
     return il__process_open(&il__backend_ollama, NULL, entry, out, err);
 }
 
-static int openai_open(const il_param_set *entry, il_backend **out, il_error *err)
-{
-    return il__process_open(&il__backend_openai, NULL, entry, out, err);
-}
-
 static int server_supports(il_backend *b, const il_backend_model *model, il_error *err)
 {
     (void)model;
-    int rc = il_fail(err, IL_E_UNSUPPORTED, "this version of inferlaw does not drive %s",
-                     b->ops == &il__backend_ollama ? "Ollama" : "OpenAI-compatible servers");
+    (void)b;
+    int rc = il_fail(err, IL_E_UNSUPPORTED, "this version of inferlaw does not drive Ollama");
     il_error_hint(err, "a model that a server holds cannot be mapped to another backend; leave the "
                        "entry out with --backends, or measure checkpoints on kind native");
     return rc;
@@ -100,20 +95,6 @@ const il_backend_ops il__backend_ollama = {
     .kind = "ollama",
     .caps = 0,
     .open = ollama_open,
-    .supports = server_supports,
-    .load = server_load,
-    .prepare = il__process_prepare,
-    .call = il__process_call,
-    .unload = il__process_unload,
-    .pid = il__process_pid,
-    .close = il__process_close,
-};
-
-const il_backend_ops il__backend_openai = {
-    .version = IL_BACKEND_VERSION,
-    .kind = "openai",
-    .caps = 0,
-    .open = openai_open,
     .supports = server_supports,
     .load = server_load,
     .prepare = il__process_prepare,
