@@ -416,10 +416,9 @@ int il__openai_read(const il__openai *o, const il_call_request *request,
         if (out->n_steps < request->gen_tokens) {
             add_flag(out, "early_stop");
         }
-        if (stream->new_connection) {
-            add_flag(out, "new_connection");
-        }
         out->server = counters(o, &r);
+        (void)json_object_set_new(out->server, "new_connection",
+                                  json_boolean(stream->new_connection));
     }
     json_decref(r.usage);
     json_decref(r.timings);

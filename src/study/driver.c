@@ -198,12 +198,15 @@ static int storage(il__driver *d, il_error *err)
     }
     uint32_t n_pairs = (uint32_t)p->study->n_backends * IL__PICKS_PER_BACKEND;
     d->stamps = il_arena_array(&d->arena, most_steps, sizeof *d->stamps);
+    d->stamp_tok = il_arena_array(&d->arena, most_steps, sizeof *d->stamp_tok);
     d->ids = il_arena_array(&d->arena, most_ids, sizeof *d->ids);
     d->order = il_arena_array(&d->arena, (size_t)p->n_groups + 2 * n_pairs, sizeof *d->order);
     d->cells = il_arena_array(&d->arena, p->n_cells, sizeof *d->cells);
     d->pair_cell = il_arena_array(&d->arena, n_pairs, sizeof *d->pair_cell);
     d->runtimes = json_object();
-    if (!d->stamps || !d->ids || !d->order || !d->cells || !d->pair_cell || !d->runtimes) {
+    il_buf_init(&d->text, 64 << 20);
+    if (!d->stamps || !d->stamp_tok || !d->ids || !d->order || !d->cells || !d->pair_cell ||
+        !d->runtimes) {
         return il_fail(err, IL_E_NOMEM, "out of memory");
     }
     return il_history_init(&d->history, d->plan, n_pairs, err);
@@ -312,6 +315,7 @@ int il_driver_run(il_plan *plan, const il_driver_options *options, il_driver_res
                     .dir.fd = -1,
                     .loaded = IL__NO_GROUP,
                     .load_ms = (double)NAN,
+                    .salt = -1,
                     .started_ns = il_clock_ns(),
                     .started_at_unix = il_clock_unix_s(),
                     .work_ms = il_plan_estimate_s(plan) * 1000,
@@ -343,6 +347,8 @@ int il_driver_run(il_plan *plan, const il_driver_options *options, il_driver_res
     il_rundir_close(&d.dir);
     il_history_free(&d.history);
     json_decref(d.runtimes);
+    il__server_prompts_free(d.prompts);
+    il_buf_free(&d.text);
     il_arena_free(&d.arena);
     return rc;
 }

@@ -138,6 +138,7 @@ static int arm_calls(il__driver *d, const arm *a, const il_call_request *request
             json_decref(state);
         }
         json_decref(r.server);
+        json_decref(r.flags);
         il__driver_tick(d, a->block, NULL, there ? d->plan->cells[a->cell].estimate_ms : 0);
     }
     return rc;

@@ -10,6 +10,7 @@
 #include "study/order.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -110,7 +111,12 @@ int il__driver_prepare(il__driver *d, uint32_t cell, il_call_request *request, i
                                  .deadline_s =
                                      il_param_f64(&s->backends[c->backend].set, IL_P_DEADLINE_S)};
     request->prompt = takes_ids ? NULL : scenario->prompt;
-    if (takes_ids) {
+    if (il__driver_is_server(d, cell)) {
+        int rc = il__server_salt(d, cell, request, d->ids, &d->text, err);
+        if (rc != IL_OK) {
+            return rc;
+        }
+    } else if (takes_ids) {
         request->n_ids = c->seq_len;
         request->ids = d->ids;
         for (uint32_t row = 0; row < c->batch; row++) {
@@ -130,20 +136,28 @@ int il__driver_call(il__driver *d, uint32_t cell, const il_call_request *request
     il_state before, after;
     *call_error = (il_error){0};
     *result = (il_call_result){.t_step_ns = d->stamps,
+                               .stamp_tok = d->stamp_tok,
+                               .cached_tok = -1,
                                .prefill_event_ms = (double)NAN,
                                .decode_event_ms = (double)NAN,
                                .gpu_peak_mb = (double)NAN};
     pid_t pid = ops->pid(b);
+    il_call_request own = *request;
+    bool server = il__driver_is_server(d, cell);
+    int rc = server ? il__server_salt(d, cell, &own, d->ids, &d->text, call_error) : IL_OK;
     il_state_read(pid, &before);
-    int rc = ops->call(b, request, result, call_error);
+    rc = rc == IL_OK ? ops->call(b, &own, result, call_error) : rc;
     il_state_read(pid, &after);
     *state = il_state_json(&before, &after);
     *flags = json_array();
-    if (rc == IL_OK && *flags) {
+    if (rc == IL_OK && *flags && server) {
+        il__server_gates(d, pid, &before, &after, *flags);
+    } else if (rc == IL_OK && *flags) {
         (void)il_gates_apply(&il_gates_default, &before, &after, d->machine.n_cpus_allowed, *flags);
     }
-    if (rc == IL_E_CRASHED || rc == IL_E_TIMEOUT || rc == IL_E_PROTOCOL) {
-        il__driver_unload(d);
+    bool gone = rc == IL_E_CRASHED || rc == IL_E_TIMEOUT || rc == IL_E_PROTOCOL;
+    if (gone && !(server && (pid <= 0 || kill(pid, 0) == 0))) {
+        il__driver_unload(d); /* a server outlives a call that it broke off */
     }
     return rc;
 }
@@ -206,9 +220,42 @@ static json_t *stamps_json(const int64_t *stamps, uint32_t n)
     return list;
 }
 
-static int write_call(il__driver *d, const il__slot *slot, const il_call_request *request,
-                      const il_call_result *r, double started_unix, json_t *state, json_t *flags,
-                      il_error *err)
+static json_t *counts_json(const uint32_t *counts, uint32_t n)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; list && i < n; i++) {
+        (void)json_array_append_new(list, json_integer(counts[i]));
+    }
+    return list;
+}
+
+/* What only servers tell. */
+static void add_server_keys(const il__driver *d, const il_call_result *r, json_t *line)
+{
+    int64_t due = r->t_scheduled_ns ? r->t_scheduled_ns : r->t0_ns;
+    bool chunked = r->stamp_tok && r->n_stamps < r->n_steps;
+    json_t *more = json_pack(
+        "{s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "t_scheduled_ns",
+        int_or_null(r->t_scheduled_ns != 0, r->t_scheduled_ns), "t_first_byte_ns",
+        int_or_null(r->t_first_byte_ns != 0, r->t_first_byte_ns), "t_first_visible_ns",
+        int_or_null(r->t_first_visible_ns != 0, r->t_first_visible_ns), "ttft_ms",
+        il_json_real(r->t_first_ns ? (double)(r->t_first_ns - due) * 1e-6 : (double)NAN),
+        "cached_tok", int_or_null(r->cached_tok >= 0, r->cached_tok), "n_stamps",
+        (json_int_t)r->n_stamps, "stamp_tok",
+        chunked ? counts_json(r->stamp_tok, r->n_stamps) : json_null(), "salt",
+        int_or_null(d->salt >= 0, d->salt), "prefill_source",
+        json_string(json_is_number(json_object_get(r->server, "prefill_ms")) ? "server"
+                                                                             : "client_ttft"));
+    if (more) {
+        (void)json_object_update(line, more);
+    }
+    json_decref(more);
+}
+
+/* Takes state and flags, and the result's flags besides. */
+int il__driver_write_call(il__driver *d, const il__slot *slot, const il_call_request *request,
+                          const il_call_result *r, double started_unix, json_t *state,
+                          json_t *flags, il_error *err)
 {
     const il_cell *c = &d->plan->cells[slot->cell];
     pid_t pid = ops_of(d, c->backend)->pid(d->plan->open[c->backend]);
@@ -216,6 +263,10 @@ static int write_call(il__driver *d, const il__slot *slot, const il_call_request
     json_t *line =
         slot_json(d, slot, flagged ? "flagged" : "ok", flagged && r->reason[0] ? r->reason : NULL);
     uint32_t seq = r->prompt_tok ? r->prompt_tok : request->n_ids;
+    uint32_t n_stamps = il__driver_is_server(d, slot->cell) ? r->n_stamps : r->n_steps;
+    if (flags && r->flags) {
+        (void)json_array_extend(flags, r->flags);
+    }
     json_t *events =
         json_pack("{s:o,s:o,s:o}", "prefill_ms", il_json_real(r->prefill_event_ms), "kv_decode_ms",
                   il_json_real(r->decode_event_ms), "gpu_peak_mb", il_json_real(r->gpu_peak_mb));
@@ -225,13 +276,17 @@ static int write_call(il__driver *d, const il__slot *slot, const il_call_request
         (json_int_t)seq, "prompt_tokens", (json_int_t)seq * c->batch, "prompt_tokens_raw",
         (json_int_t)seq * c->batch, "gen_tokens_raw", (json_int_t)r->n_steps * c->batch,
         "decode_steps", (json_int_t)r->n_steps, "t0_ns", (json_int_t)r->t0_ns, "t_first_ns",
-        (json_int_t)r->t_first_ns, "t_step_ns", stamps_json(r->t_step_ns, r->n_steps), "load_ms",
-        il_json_real(d->load_ms), "pid", int_or_null(pid > 0, pid), "state", state, "events",
-        events, "server", r->server ? json_incref(r->server) : json_null());
+        (json_int_t)r->t_first_ns, "t_step_ns", stamps_json(r->t_step_ns, n_stamps), "load_ms",
+        il_json_real(d->load_ms), "pid", int_or_null(pid > 0, pid), "state",
+        state ? state : json_null(), "events", events, "server",
+        r->server ? json_incref(r->server) : json_null());
     if (line && rest) {
         (void)json_object_update(line, rest);
     }
     json_decref(rest);
+    if (line && il__driver_is_server(d, slot->cell)) {
+        add_server_keys(d, r, line);
+    }
     d->load_ms = (double)NAN;
     mark(d, slot, flagged ? IL_CALL_FLAGGED : IL_CALL_OK);
     if (slot->block == 0 && slot->i >= d->plan->warmups) {
@@ -239,10 +294,10 @@ static int write_call(il__driver *d, const il__slot *slot, const il_call_request
             .first_e2e_ms[(size_t)slot->cell * d->plan->repetitions + slot->i - d->plan->warmups] =
             (double)(r->t_end_ns - r->t0_ns) * 1e-6;
     }
-    if (!flagged && slot->i >= d->plan->warmups && r->n_steps > 0) {
+    if (!flagged && slot->i >= d->plan->warmups && n_stamps > 0) {
         il__driver_observe(d, slot->cell, slot->block, slot->i - d->plan->warmups,
                            (double)(r->t_first_ns - r->t0_ns) * 1e-6,
-                           (double)(r->t_step_ns[r->n_steps - 1] - r->t_first_ns) * 1e-6);
+                           (double)(r->t_step_ns[n_stamps - 1] - r->t_first_ns) * 1e-6);
     }
     return il_journal_write(d->journal, "call", line, err);
 }
@@ -302,7 +357,7 @@ static int run_calls(il__driver *d, uint32_t cell, uint32_t block, uint32_t firs
         double started = il_clock_unix_s();
         int code = il__driver_call(d, cell, request, &result, &state, &flags, &why);
         if (code == IL_OK && record) {
-            rc = write_call(d, &slot, request, &result, started, state, flags, err);
+            rc = il__driver_write_call(d, &slot, request, &result, started, state, flags, err);
         } else {
             json_decref(flags);
             if (code != IL_OK && record) {
@@ -312,6 +367,7 @@ static int run_calls(il__driver *d, uint32_t cell, uint32_t block, uint32_t firs
             }
         }
         json_decref(result.server);
+        json_decref(result.flags);
         if (rc == IL_OK && code != IL_OK && d->loaded == IL__NO_GROUP) {
             rc = fail_rest(d, cell, block, i + 1, &why, err);
             break;
@@ -350,6 +406,7 @@ static int run_closure(il__driver *d, uint32_t cell, uint32_t block, il_call_req
         "t_end_ns", int_or_null(code == IL_OK, r.t_end_ns), "decode_steps",
         int_or_null(code == IL_OK, r.n_steps), "state", state ? state : json_null());
     json_decref(r.server);
+    json_decref(r.flags);
     d->history.closures[(size_t)cell * d->plan->blocks + block] = true;
     il__driver_tick(d, block, NULL, d->plan->cells[cell].estimate_ms);
     return il_journal_write(d->journal, "closure", line, err);
@@ -375,8 +432,13 @@ static int run_cell(il__driver *d, uint32_t cell, uint32_t block, il_error *err)
             return fail_rest(d, cell, block, n_warm, &why, err);
         }
     }
-    rc = rc == IL_OK ? run_calls(d, cell, block, n_warm, n, &request, err) : rc;
-    return rc == IL_OK ? run_closure(d, cell, block, request, err) : rc;
+    if (rc == IL_OK && il__server_wants_many(d, cell)) {
+        rc = il__server_run_many(d, cell, block, n_warm, n, &request, err);
+    } else {
+        rc = rc == IL_OK ? run_calls(d, cell, block, n_warm, n, &request, err) : rc;
+    }
+    rc = rc == IL_OK ? run_closure(d, cell, block, request, err) : rc;
+    return rc == IL_OK ? il__server_probe(d, cell, block, request, err) : rc;
 }
 
 /* --- one group -------------------------------------------------------------------------------- */

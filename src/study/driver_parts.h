@@ -5,6 +5,7 @@
 #ifndef IL_STUDY_DRIVER_PARTS_H
 #define IL_STUDY_DRIVER_PARTS_H
 
+#include "base/buf.h"
 #include "os/ceiling.h"
 #include "os/machine.h"
 #include "os/sentinel.h"
@@ -30,13 +31,17 @@ typedef struct il__driver {
     il_sentinel sentinel;
     bool sentinel_open;
 
-    uint32_t loaded;  /* group whose model is loaded, or IL__NO_GROUP */
-    double load_ms;   /* of that load until a call line carried it, else NaN */
-    int64_t *stamps;  /* storage for t_step_ns */
-    int32_t *ids;     /* storage for prompts */
-    uint32_t *order;  /* storage for the items of a block */
-    uint32_t *cells;  /* storage for the cells of a group */
-    json_t *runtimes; /* facts by backend */
+    uint32_t loaded;                    /* group whose model is loaded, or IL__NO_GROUP */
+    double load_ms;                     /* of that load until a call line carried it, else NaN */
+    int64_t *stamps;                    /* storage for t_step_ns */
+    uint32_t *stamp_tok;                /* storage for stamp_tok */
+    int32_t *ids;                       /* storage for prompts */
+    il_buf text;                        /* storage for the text of one */
+    struct il__server_prompts *prompts; /* of the server at hand, NULL until one is called */
+    int64_t salt;                       /* of the last server call's prompt, −1 = none */
+    uint32_t *order;                    /* storage for the items of a block */
+    uint32_t *cells;                    /* storage for the cells of a group */
+    json_t *runtimes;                   /* facts by backend */
 
     uint32_t n_pairs; /* A/A pairs of a block */
     uint32_t *pair_cell;
@@ -82,6 +87,28 @@ int il__driver_call(il__driver *d, uint32_t cell, const il_call_request *request
 int il__driver_write_failure(il__driver *d, const il__slot *slot, const char *status,
                              const il_error *why, json_t *state, il_error *err);
 int il__driver_group(il__driver *d, uint32_t group, uint32_t block, il_error *err);
+
+int il__driver_write_call(il__driver *d, const il__slot *slot, const il_call_request *request,
+                          const il_call_result *r, double started_unix, json_t *state,
+                          json_t *flags, il_error *err);
+
+/* driver_server.c */
+typedef struct il__server_prompts il__server_prompts;
+bool il__driver_is_server(const il__driver *d, uint32_t cell);
+void il__server_prompts_free(il__server_prompts *prompts); /* NULL is fine */
+/* A prompt that no call had before, into ids (batch × seq_len) and text; a text scenario's stays as
+ * it is. Sets d->salt. */
+int il__server_salt(il__driver *d, uint32_t cell, il_call_request *request, int32_t *ids,
+                    il_buf *text, il_error *err);
+int il__server_probe(il__driver *d, uint32_t cell, uint32_t block, il_call_request request,
+                     il_error *err);
+/* The entry asks for concurrency or arrivals, and the backend can. */
+bool il__server_wants_many(const il__driver *d, uint32_t cell);
+/* The pending ones of calls first … end − 1 of the block, all at once. */
+int il__server_run_many(il__driver *d, uint32_t cell, uint32_t block, uint32_t first, uint32_t end,
+                        const il_call_request *request, il_error *err);
+void il__server_gates(const il__driver *d, pid_t pid, const il_state *before, const il_state *after,
+                      json_t *flags);
 
 /* driver_aa.c */
 int il__driver_pick_pairs(il__driver *d, il_error *err);

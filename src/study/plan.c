@@ -95,8 +95,11 @@ static void check_prompt(const il_plan *p, il_cell *c)
     const il_study *s = p->study;
     const il_scenario *scenario = &s->scenarios[c->scenario];
     const il_study_model *m = &s->models[c->model];
-    bool ids = (p->ops[c->backend]->caps & IL_CAP_TOKEN_IDS) != 0;
-    if (ids && scenario->prompt_tokens == 0) {
+    uint32_t caps = p->ops[c->backend]->caps;
+    bool ids = (caps & IL_CAP_TOKEN_IDS) != 0;
+    if ((caps & IL_CAP_SERVER) && scenario->prompt) {
+        /* A text goes to a server as it stands; the server counts it. */
+    } else if (ids && scenario->prompt_tokens == 0) {
         (void)il_fail(
             &c->skip, IL_E_UNSUPPORTED,
             "the prompt of scenario %s has no known token count and there is no tokenizer",

@@ -42,7 +42,6 @@ static void absent_runtimes_say_what_to_do(void **state)
         {"hf", "--map hf=native"},
         {"onnxruntime", "--map onnxruntime=native"},
         {"ollama", "cannot be mapped"},
-        {"openai", "cannot be mapped"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         test_entry entry;
