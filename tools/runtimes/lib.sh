@@ -46,11 +46,15 @@ discard() {
     [ ! -e "$1" ] || { chmod -R u+w "$1"; rm -rf "$1"; }
 }
 
-# packages PROGRAM_OR_FILE=DEBIAN_PACKAGE…: one sentence for all that is missing.
+# packages PROGRAM_OR_FILE_OR_py:MODULE=DEBIAN_PACKAGE…: one sentence for all that is missing.
 packages() {
     local pair missing=""
     for pair in "$@"; do
         case ${pair%%=*} in
+        py:*) # a module of Debian's own interpreter
+            /usr/bin/python3 -c "import importlib.util as u, sys; sys.exit(not u.find_spec('${pair#py:}'.split('=')[0]))" \
+                2>/dev/null || missing="$missing ${pair#*=}"
+            ;;
         /*) [ -e "${pair%%=*}" ] || missing="$missing ${pair#*=}" ;;
         *) command -v "${pair%%=*}" >/dev/null || missing="$missing ${pair#*=}" ;;
         esac
@@ -88,16 +92,21 @@ step() {
     say "${words# }: $(($(date +%s) - from)) s"
 }
 
-# venv PYTHON [FLAG…]: the environment, at the path it will keep.
-venv() {
-    local python=$1
-    shift
-    if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+# make_venv PLACE PYTHON [FLAG…]
+make_venv() {
+    local place=$1 python=$2
+    shift 2
+    "$python" -c 'import venv, ensurepip' 2>/dev/null ||
         die "needs a python3 with venv: sudo apt-get install python3-venv"
-    fi
-    if ! "$build/bin/python" -m pip --version >/dev/null 2>&1; then
-        step making a Python environment -- "$python" -m venv "$@" "$build"
-    fi
+    "$place/bin/python" -m pip --version >/dev/null 2>&1 ||
+        step making a Python environment -- "$python" -m venv "$@" "$place"
+}
+# venv PYTHON [FLAG…]: the runtime itself, at the path it will keep.
+venv() { make_venv "$build" "$@"; }
+# A pip for what is only needed on the way: tool_pip; "$pip" download …
+tool_pip() {
+    make_venv "$work/tools" "${IL_PYTHON:-python3}"
+    pip=$work/tools/bin/pip
 }
 
 pip_install() {
