@@ -104,9 +104,9 @@ static void remove_stale(const char *parent)
  * would then count as used memory. */
 static int make_dir(char *out, size_t out_bytes, il_error *err)
 {
-    char parent[PATH_MAX - 64];
-    if (il_runtimes_dir(parent, sizeof parent - 8, NULL) == IL_OK) {
-        (void)strcat(parent, "/.serve");
+    char runtimes[PATH_MAX - 64], parent[PATH_MAX - 48];
+    if (il_runtimes_dir(runtimes, sizeof runtimes, NULL) == IL_OK) {
+        (void)snprintf(parent, sizeof parent, "%s/.serve", runtimes);
         int n = snprintf(out, out_bytes, "%s/serve-%ld-XXXXXX", parent, (long)getpid());
         if (il_dir_make(parent, NULL) == IL_OK && n > 0 && (size_t)n < out_bytes) {
             remove_stale(parent);
