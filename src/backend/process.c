@@ -190,13 +190,23 @@ int il__process_open(const il_backend_ops *ops, const char *program, const il_pa
     return IL_OK;
 }
 
-/* The words of `command:`, or our own worker. path is storage for the latter. */
+static size_t count_words(const char *const *words)
+{
+    size_t n = 0;
+    while (words && words[n]) {
+        n++;
+    }
+    return n;
+}
+
+/* The words of `command:`, those of a script, or our own worker. path is storage for the latter. */
 static int worker_argv(const il__process_backend *p, char *path, size_t path_bytes,
                        const char ***argv, il_error *err)
 {
     const il_param_value *command = &p->entry->values[IL_P_COMMAND];
-    size_t n = command->n > 0 ? command->n : 1;
-    if (command->n == 0) {
+    size_t n_script = command->n > 0 ? 0 : count_words(p->words);
+    size_t n = command->n + n_script > 0 ? command->n + n_script : 1;
+    if (command->n + n_script == 0) {
         assert(p->program); /* supports() said no otherwise */
         int rc = il_path_find_worker(p->program, path, path_bytes, err);
         if (rc != IL_OK) {
@@ -210,6 +220,9 @@ static int worker_argv(const il__process_backend *p, char *path, size_t path_byt
     words[0] = path;
     for (size_t i = 0; i < command->n; i++) {
         words[i] = command->texts[i];
+    }
+    for (size_t i = 0; i < n_script; i++) {
+        words[i] = p->words[i];
     }
     *argv = words;
     return IL_OK;
@@ -311,13 +324,27 @@ static json_t *all_facts(json_t *of_worker, const il_wire_hello *hello)
     return facts;
 }
 
-/* The free-form options of the entry, which the set holds as JSON text; NULL for none. */
+/* The free-form options of the entry, which the set holds as JSON text, and the parameters that
+ * this kind tells its worker; NULL for none. A worker of the user's own is told what the study sets
+ * and no default. */
 static int entry_options(const il__process_backend *p, json_t **out, il_error *err)
 {
     const char *text = p->entry->values[IL_P_OPTIONS].text;
+    int rc = IL_OK;
     *out = NULL;
-    return text ? il_json_parse(text, strlen(text), "options of the backend entry", out, err)
-                : IL_OK;
+    if (text) {
+        rc = il_json_parse(text, strlen(text), "options of the backend entry", out, err);
+    } else if (p->n_told > 0) {
+        *out = json_object();
+    }
+    for (uint32_t i = 0; rc == IL_OK && i < p->n_told; i++) {
+        il_param_id id = p->told[i];
+        if (il_param_is_set(p->entry, id) || !il__process_has_command(p)) {
+            (void)json_object_set_new(*out, il_param_row(id)->name,
+                                      json_string(il_param_text(p->entry, id)));
+        }
+    }
+    return rc;
 }
 
 static int send_load(il__process_backend *p, const il_backend_model *model,
@@ -328,11 +355,12 @@ static int send_load(il__process_backend *p, const il_backend_model *model,
     if (rc != IL_OK) {
         return rc;
     }
-    char *path = realpath(model->path, NULL);
+    const char *source = p->takes_file && model->file ? model->file : model->path;
+    char *path = realpath(source, NULL);
     if (!path) {
         json_decref(options);
         return il_fail(err, IL_E_NOT_FOUND, "model %s: %s is not there any more", model->name,
-                       model->path);
+                       source);
     }
     il_wire_load load = {
         .model = path,

@@ -16,7 +16,11 @@
 typedef struct il__process_backend {
     il_backend base;
     const il_param_set *entry;
-    const char *program; /* our worker's file name; NULL: only `command:` can name one */
+    const char *program; /* our worker's file name; NULL: only `command:` or words can name one */
+    const char *const *words; /* argv of a worker that is a script, ended by NULL; NULL: none */
+    const il_param_id *told;  /* parameters of the entry that go into the options of `load` */
+    uint32_t n_told;
+    bool takes_file;     /* `load` names the model's file where there is one, not its directory */
     il_process *process; /* NULL: no worker runs */
     pid_t compute_pid;   /* what hello said: a wrapper's child may be it */
     il_wire_channel channel;

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ONNX Runtime (workers/python/onnxruntime_worker.py) on the model as an ONNX file.
+ */
+#include "backend/python.h"
+
+#include "base/file.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const il_param_id told[] = {IL_P_PROVIDER};
+
+static const il__python_kind kind = {
+    .ops = &il__backend_onnxruntime,
+    .script = "workers/python/onnxruntime_worker.py",
+    .runtimes = {"onnxruntime"},
+    .packages = {"onnxruntime", "numpy"},
+    .told = told,
+    .n_told = sizeof told / sizeof *told,
+    .takes_file = true,
+};
+
+static int onnxruntime_open(const il_param_set *entry, il_backend **out, il_error *err)
+{
+    return il__python_open(&kind, entry, out, err);
+}
+
+/* The file made for this model, else one that the checkpoint directory brings: the worker is given
+ * the directory then and finds it by the same names. */
+static int check_file(const il_backend_model *model, il_error *err)
+{
+    static const char *const names[] = {"model.onnx", "onnx/model.onnx"};
+    if (model->file && access(model->file, R_OK) == 0) {
+        return IL_OK;
+    }
+    for (size_t i = 0; !model->file && i < sizeof names / sizeof *names; i++) {
+        char path[IL__PYTHON_PATH];
+        if (il_path_join(path, sizeof path, model->path, names[i]) == IL_OK &&
+            access(path, R_OK) == 0) {
+            return IL_OK;
+        }
+    }
+    int rc = il_fail(err, IL_E_NOT_FOUND, "model %s: there is no ONNX file of it", model->name);
+    il_error_where(err, "%s", model->file ? model->file : model->path);
+    il_error_hint(err, "`inferlaw model convert --format onnx` makes one");
+    return rc;
+}
+
+static int check_entry(const il__python_backend *p, il_error *err)
+{
+    const char *provider = il_param_text(p->process.entry, IL_P_PROVIDER);
+    const char *device = il_param_text(p->process.entry, IL_P_DEVICE);
+    bool on_gpu = strcmp(device, "cuda") == 0;
+    if (strcmp(provider, "auto") == 0 || (strcmp(provider, "cpu") != 0) == on_gpu) {
+        return IL_OK;
+    }
+    int rc = il_fail(err, IL_E_UNSUPPORTED, "provider: %s does not compute on device: %s", provider,
+                     device);
+    il_error_hint(err, "provider: auto follows the device");
+    return rc;
+}
+
+static int onnxruntime_supports(il_backend *b, const il_backend_model *model, il_error *err)
+{
+    il__python_backend *p = (il__python_backend *)b;
+    il_shape shape;
+    int rc = il__check_model_dir(model, err);
+    if (rc != IL_OK || il__process_has_command(&p->process)) {
+        return rc;
+    }
+    rc = check_entry(p, err);
+    if (rc == IL_OK) {
+        rc = il_shape_from_dir(model->path, &shape, err);
+    }
+    if (rc == IL_OK) {
+        rc = il__check_positions(&shape, model, err);
+    }
+    if (rc == IL_OK) {
+        rc = il__python_check_device(p, err);
+    }
+    if (rc == IL_OK) {
+        rc = check_file(model, err);
+    }
+    return rc == IL_OK ? il__python_ready(p, err) : rc;
+}
+
+const il_backend_ops il__backend_onnxruntime = {
+    .version = IL_BACKEND_VERSION,
+    .kind = "onnxruntime",
+    .caps = IL__PROCESS_CAPS,
+    .open = onnxruntime_open,
+    .supports = onnxruntime_supports,
+    .load = il__python_load,
+    .prepare = il__process_prepare,
+    .call = il__process_call,
+    .logits = il__process_logits,
+    .unload = il__process_unload,
+    .pid = il__process_pid,
+    .close = il__process_close,
+};
