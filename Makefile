@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A thin front over CMake. The two commands of the README are `make study` and `make test`.
 .DEFAULT_GOAL := all
-.PHONY: all deps study quick test test-unit test-asan lint format bench fresh install dist clean help
+.PHONY: all deps study quick test test-unit test-asan test-live test-live-all lint format bench fresh install dist clean help
 
 PREFIX := /usr/local
 
@@ -45,6 +45,18 @@ test-asan: ## the unit tests under address and undefined-behaviour sanitizers
 	@$(CMAKE) -B $(BUILD)-asan -DIL_WERROR=ON -DIL_TESTS=ON -DIL_SANITIZE=ON > /dev/null
 	@ninja -C $(BUILD)-asan --quiet
 	@ctest --test-dir $(BUILD)-asan --output-on-failure -j2 -L unit
+
+test-live: ## install and test real runtimes: Ollama, llama.cpp's server, ONNX Runtime, the light PyTorch (kept in the runtimes directory, or IL_RUNTIMES)
+	@$(DEPS) live
+	@$(CMAKE) -B $(BUILD)-test -DIL_WERROR=ON -DIL_TESTS=ON > /dev/null
+	@ninja -C $(BUILD)-test --quiet
+	@bash tools/test_live.sh $(BUILD)-test light
+
+test-live-all: ## the same with current PyTorch and torch.compile, vLLM, and llama.cpp compiled for this machine
+	@$(DEPS) live
+	@$(CMAKE) -B $(BUILD)-test -DIL_WERROR=ON -DIL_TESTS=ON > /dev/null
+	@ninja -C $(BUILD)-test --quiet
+	@bash tools/test_live.sh $(BUILD)-test all
 
 lint: ## formatting and the layer rules
 	@sh tools/lint.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Installs the Debian or Ubuntu packages inferlaw needs: tools/deps.sh build | study | test
+# Installs the Debian or Ubuntu packages inferlaw needs: tools/deps.sh build | study | test | live
 # Optional for tests, never installed by this: chromium (with python3), in which one test opens
 # report.html; without it that test says so and is skipped.
 # Packages that are there already cost nothing; root is asked for only when one is missing.
@@ -10,13 +10,16 @@ build="gcc libc6-dev make cmake ninja-build pkg-config libgsl-dev libjansson-dev
        libssl-dev libcurl4-openssl-dev libhwloc-dev libpcre2-dev libutf8proc-dev zlib1g-dev"
 study="$build gnuplot-nox"
 test="$study libcmocka-dev clang-format"
+# What the installers of runtimes (tools/runtimes) and the tests of them ask for.
+live="$test g++ python3 python3-venv python3-torch nlohmann-json3-dev libstb-dev"
 
 case "${1:-build}" in
 build) wanted=$build ;;
 study) wanted=$study ;;
 test) wanted=$test ;;
+live) wanted=$live ;;
 *)
-    echo "usage: tools/deps.sh build|study|test" >&2
+    echo "usage: tools/deps.sh build|study|test|live" >&2
     exit 1
     ;;
 esac

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "backend/serve.h"
 
+#include "backend/http.h"
 #include "backend/serve_command.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -23,17 +24,17 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 enum {
     GRACE_MS = 10000, /* a server that holds a card needs seconds to let it go */
     PROBE_MS = 10,    /* between two health calls */
-    ANSWER_MS = 2000, /* longest wait for the answer of one */
     ATTEMPTS = 3,     /* another program may take the port between our look and its bind */
     MOST_DESCENDANTS = 256,
     OOM_FIRST = 500,
 };
+
+static const double ANSWER_S = 2; /* longest wait for the answer to a health call */
 
 struct il__server {
     il_process *process;
@@ -121,34 +122,14 @@ static int make_dir(char *out, size_t out_bytes, il_error *err)
 /* --- ready? ----------------------------------------------------------------------------------- */
 
 /* The status of a GET, 0 when there is no answer. */
-static int health_status(uint16_t port, const char *path)
+static int health_status(il__http *http, const char *path)
 {
-    struct sockaddr_in at = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval patience = {.tv_sec = ANSWER_MS / 1000, .tv_usec = ANSWER_MS % 1000 * 1000};
-    char text[256];
-    int status = 0, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
+    int status = 0;
+    json_t *reply = NULL;
+    if (il__http_json(http, path, NULL, ANSWER_S, &reply, &status, NULL) != IL_OK) {
         return 0;
     }
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    int n =
-        snprintf(text, sizeof text,
-                 "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: close\r\n\r\n", path, port);
-    if (connect(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
-        send(fd, text, (size_t)n, MSG_NOSIGNAL) == n) {
-        size_t got = 0;
-        for (ssize_t more; got < sizeof text - 1 && !memchr(text, '\n', got) &&
-                           (more = recv(fd, text + got, sizeof text - 1 - got, 0)) > 0;) {
-            got += (size_t)more;
-        }
-        text[got] = '\0';
-        if (sscanf(text, "HTTP/%*s %d", &status) != 1) {
-            status = 0;
-        }
-    }
-    (void)close(fd);
+    json_decref(reply);
     return status;
 }
 
@@ -164,7 +145,7 @@ static int explain_death(il__server *server, const char *program, il_process_sta
     return rc;
 }
 
-static int wait_ready(il__server *server, const char *program, uint16_t port, const char *health,
+static int wait_ready(il__server *server, const char *program, il__http *http, const char *health,
                       double ready_s, int64_t *t_ready_ns, il_error *err)
 {
     int64_t deadline_ns = il_process_spawn_ns(server->process) + (int64_t)(ready_s * 1e9);
@@ -174,7 +155,7 @@ static int wait_ready(il__server *server, const char *program, uint16_t port, co
         if (il_process_wait(server->process, PROBE_MS, &state) == IL_OK) {
             return explain_death(server, program, state, err);
         }
-        status = health_status(port, health);
+        status = health_status(http, health);
         *t_ready_ns = il_clock_ns();
         if (status == 200 && il__server_alive(server)) {
             return IL_OK;
@@ -216,6 +197,7 @@ static int start_once(const il__serve_request *request, const char *program, il_
     uint16_t port = 0;
     const char *health = "/";
     il_arena arena = {0};
+    il__http *http = NULL;
     il__server *server = calloc(1, sizeof *server);
     if (!server) {
         return il_fail(err, IL_E_NOMEM, "out of memory for a server");
@@ -234,7 +216,10 @@ static int start_once(const il__serve_request *request, const char *program, il_
     }
     (void)snprintf(server->url, sizeof server->url, "http://127.0.0.1:%u", port);
     *t_spawn_ns = il_process_spawn_ns(server->process);
-    rc = wait_ready(server, program, port, health, request->ready_s, t_ready_ns, err);
+    rc = il__http_open(server->url, NULL, &http, err);
+    if (rc == IL_OK) {
+        rc = wait_ready(server, program, http, health, request->ready_s, t_ready_ns, err);
+    }
     if (rc == IL_E_CRASHED) {
         static char text[65536]; /* what it wrote, once, on the way to an error */
         (void)il_process_stderr_text(server->process, text, sizeof text);
@@ -242,6 +227,7 @@ static int start_once(const il__serve_request *request, const char *program, il_
             strcasestr(text, "address already in use") || strcasestr(text, "couldn't bind");
     }
 out:
+    il__http_close(http);
     il_arena_free(&arena);
     if (rc != IL_OK) {
         il__server_stop(server);

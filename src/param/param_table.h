@@ -146,7 +146,7 @@ P(CLAIM_FACT_UNIT, "unit", 0, TEXT, IL_SCOPE_CLAIM_FACT, 0, 0, NULL, NULL, "UNIT
 P(HELP, "help", 'h', FLAG, IL_SCOPE_ANY_VERB, 0, 0, NULL, NULL, NULL, "this text")
 P(QUIET, "quiet", 'q', FLAG, IL_SCOPE_ANY_VERB, 0, 0, NULL, NULL, NULL, "no progress, warnings and errors only")
 P(VERBOSE, "verbose", 'v', FLAG, IL_SCOPE_ANY_VERB, 0, 0, NULL, NULL, NULL, "say more on stderr")
-P(JSON, "json", 0, FLAG, IL_SCOPE_RUN | IL_SCOPE_SWEEP | IL_SCOPE_BENCH | IL_SCOPE_DOCTOR | IL_SCOPE_MODEL_LIST | IL_SCOPE_MODEL_INSPECT | IL_SCOPE_ANALYZE | IL_SCOPE_REPORT | IL_SCOPE_CLAIMS | IL_SCOPE_IMPORT, 0, 0, NULL, NULL, NULL, "the table as JSON on stdout")
+P(JSON, "json", 0, FLAG, IL_SCOPE_RUN | IL_SCOPE_SWEEP | IL_SCOPE_BENCH | IL_SCOPE_DOCTOR | IL_SCOPE_MODEL_LIST | IL_SCOPE_MODEL_INSPECT | IL_SCOPE_ANALYZE | IL_SCOPE_REPORT | IL_SCOPE_CLAIMS | IL_SCOPE_IMPORT | IL_SCOPE_RUNTIMES, 0, 0, NULL, NULL, NULL, "the table as JSON on stdout")
 P(OUT_DIR, "out_dir", 'o', TEXT, IL_SCOPE_RUN | IL_SCOPE_SWEEP | IL_SCOPE_BENCH | IL_SCOPE_IMPORT, 0, 0, NULL, NULL, "DIR", "the run directory (default runs/NAME-UTC)")
 P(PLAN, "plan", 0, FLAG, IL_SCOPE_RUN | IL_SCOPE_SWEEP, 0, 0, NULL, NULL, NULL, "print cells, memory and time; run nothing, write nothing")
 P(RESUME, "resume", 0, FLAG, IL_SCOPE_RUN | IL_SCOPE_SWEEP, 0, 0, NULL, NULL, NULL, "go on at the missing cells of --out-dir")
@@ -181,6 +181,8 @@ P(QUICK, "quick", 0, FLAG, IL_SCOPE_DOCTOR, 0, 0, NULL, NULL, NULL, "skip the me
 /* ---- compare, verify ---- */
 P(COMPARE_FORMAT, "format", 0, CHOICE, IL_SCOPE_COMPARE, 0, 0, "md|csv|json", "md", "F", "format of the table on stdout")
 P(COMPARE_JSON, "json", 0, FLAG, IL_SCOPE_COMPARE | IL_SCOPE_VERIFY, 0, 0, NULL, NULL, NULL, "the table as JSON on stdout")
+P(LIGHT, "light", 0, FLAG, IL_SCOPE_INSTALL, 0, 0, NULL, NULL, NULL, "NAME-light where there is one: small and quick to install, for checks, not for speed")
+P(AGAIN, "force", 0, FLAG, IL_SCOPE_INSTALL, 0, 0, NULL, NULL, NULL, "from scratch, also what is there")
 P(COMPARE_FORCE, "force", 0, FLAG, IL_SCOPE_COMPARE, 0, 0, NULL, NULL, NULL, "compare runs of different machines or studies, or without a manifest")
 P(COMPARE_MARGIN, "margin", 0, F64, IL_SCOPE_COMPARE, 0.0001, 1, NULL, "0.02", "F", "effects below this fraction do not matter")
 P(FAIL_ON, "fail_on", 0, CHOICE, IL_SCOPE_COMPARE, 0, 0, "slower", NULL, "V", "exit 5 when a cell has this verdict")

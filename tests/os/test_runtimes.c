@@ -7,11 +7,12 @@
 #include "base/file.h"
 #include "base/version.h"
 #include "os/runtimes.h"
+#include "os/runtimes_dir.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char dir[512], old_path[8192];
+static char dir[512], installed[520], old_path[8192];
 
 static void put_program(const char *name, const char *body)
 {
@@ -46,7 +47,8 @@ static int start(void **state)
     (void)state;
     (void)snprintf(dir, sizeof dir, "%s", check_scratch_dir("runtimes"));
     (void)snprintf(old_path, sizeof old_path, "%s", getenv("PATH"));
-    return setenv("PATH", dir, 1);
+    (void)snprintf(installed, sizeof installed, "%s/rt", dir);
+    return setenv("PATH", dir, 1) || setenv("INFERLAW_RUNTIMES", installed, 1);
 }
 
 static int stop(void **state)
@@ -71,6 +73,8 @@ static void everything_missing_has_a_remedy(void **state)
     }
     assert_non_null(strstr(row(list, "transformers (PyTorch)")->note, "python3"));
     assert_non_null(strstr(row(list, "gnuplot")->install, "apt-get install gnuplot-nox"));
+    assert_string_equal(row(list, "onnxruntime")->install, "inferlaw runtimes install onnxruntime");
+    assert_string_equal(row(list, "ollama")->install, "inferlaw runtimes install ollama");
     json_t *j = il_runtimes_json(list);
     assert_int_equal(json_array_size(j), IL_RUNTIMES);
     json_decref(j);
@@ -94,7 +98,8 @@ static void versions_are_read(void **state)
     assert_string_equal(row(list, "gnuplot")->version, "5.4 patchlevel 4");
     assert_string_equal(row(list, "ollama")->version, "0.17.4");
     assert_string_equal(row(list, "llama.cpp server")->version, "4242 (abcdef)");
-    assert_string_equal(row(list, "transformers (PyTorch)")->version, "4.40.2, torch 2.1.0");
+    assert_string_equal(row(list, "transformers (PyTorch)")->version,
+                        "torch 2.1.0, transformers 4.40.2");
     assert_string_equal(row(list, "transformers (PyTorch)")->where, "/usr/bin/python3");
     assert_string_equal(row(list, "vllm")->version, "0.32.0");
     assert_false(row(list, "onnxruntime")->found);
@@ -135,6 +140,96 @@ static void broken_programs_are_described(void **state)
     }
 }
 
+static void put_runtime(const char *name, const char *program, const char *version)
+{
+    char path[700];
+    il_error err = {0};
+    (void)snprintf(path, sizeof path, "%s/%s/bin", installed, name);
+    check_ok(il_dir_make(path, &err), &err);
+    (void)snprintf(path, sizeof path, "rt/%s/bin/%s", name, program);
+    put_program(path, "exit 7");
+    (void)snprintf(path, sizeof path, "%s/%s/VERSION", installed, name);
+    check_ok(il_file_write_atomic(path, version, strlen(version), &err), &err);
+}
+
+static void drop_runtime(const char *name, const char *program)
+{
+    char path[700];
+    const char *const tails[] = {"/bin/", "/VERSION", "/bin", ""};
+    for (size_t i = 0; i < 4; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s%s%s", installed, name, tails[i],
+                       i == 0 ? program : "");
+        assert_int_equal(remove(path), 0);
+    }
+}
+
+/* The runtimes directory comes before the PATH, an unfinished installation counts as none. */
+static void installed_runtimes_come_first(void **state)
+{
+    (void)state;
+    char path[600], text[300];
+    il_error err = {0};
+    il_runtime list[IL_RUNTIMES];
+    put_program("ollama", "echo 'ollama version is 0.1.0'");
+    put_runtime("ollama", "ollama", "ollama 0.17.4\n");
+    put_runtime("hf-light", "python", "torch 1.13.1, transformers 4.40.2\n");
+    put_runtime("llama.cpp-light", "python", "xllamacpp 1.2\n");
+    put_runtime("onnxruntime", "python", "onnxruntime 1.32.0 (CPU)\n");
+    il_runtimes_find(dir, true, list);
+    assert_string_equal(row(list, "ollama")->version, "0.17.4");
+    (void)snprintf(path, sizeof path, "%s/ollama/bin/ollama", installed);
+    assert_string_equal(row(list, "ollama")->where, path);
+    assert_string_equal(row(list, "transformers (PyTorch)")->version,
+                        "torch 1.13.1, transformers 4.40.2");
+    assert_string_equal(row(list, "onnxruntime")->version, "1.32.0 (CPU)");
+    assert_true(row(list, "llama.cpp server")->found);
+    assert_non_null(strstr(row(list, "llama.cpp server")->note, "inferlaw runtimes install"));
+    assert_false(row(list, "vllm")->found);
+
+    char out[16];
+    assert_int_equal(il_runtime_python("hf", path, sizeof path, &err), IL_E_NOT_FOUND);
+    assert_string_equal(err.hint, "inferlaw runtimes install hf");
+    assert_int_equal(il_runtime_python("hf-light", out, sizeof out, &err), IL_E_RANGE);
+    assert_true(il_runtime_version("ollama", text, sizeof text));
+    (void)snprintf(path, sizeof path, "%s/ollama/VERSION", installed);
+    assert_int_equal(unlink(path), 0);
+    assert_false(il_runtime_version("ollama", text, sizeof text));
+    il_runtimes_find(dir, true, list);
+    assert_string_equal(row(list, "ollama")->version, "0.1.0");
+
+    put_runtime("ollama", "ollama", "again\n");
+    drop_runtime("ollama", "ollama");
+    drop_runtime("hf-light", "python");
+    drop_runtime("llama.cpp-light", "python");
+    drop_runtime("onnxruntime", "python");
+    drop_program("ollama");
+    assert_int_equal(rmdir(installed), 0);
+}
+
+static void the_directory_follows_the_variables(void **state)
+{
+    (void)state;
+    char path[600], small[8];
+    il_error err = {0};
+    check_ok(il_runtimes_dir(path, sizeof path, &err), &err);
+    assert_string_equal(path, installed);
+    assert_int_equal(il_runtimes_dir(small, sizeof small, &err), IL_E_RANGE);
+    char *home = strdup(getenv("HOME") ? getenv("HOME") : "");
+    assert_int_equal(unsetenv("INFERLAW_RUNTIMES"), 0);
+    assert_int_equal(setenv("XDG_DATA_HOME", "/data", 1), 0);
+    check_ok(il_runtimes_dir(path, sizeof path, &err), &err);
+    assert_string_equal(path, "/data/inferlaw/runtimes");
+    assert_int_equal(unsetenv("XDG_DATA_HOME"), 0);
+    assert_int_equal(setenv("HOME", "/home/me", 1), 0);
+    check_ok(il_runtimes_dir(path, sizeof path, &err), &err);
+    assert_string_equal(path, "/home/me/.local/share/inferlaw/runtimes");
+    assert_int_equal(unsetenv("HOME"), 0);
+    assert_int_equal(il_runtimes_dir(path, sizeof path, &err), IL_E_NOT_FOUND);
+    assert_int_equal(setenv("HOME", home, 1), 0);
+    assert_int_equal(setenv("INFERLAW_RUNTIMES", installed, 1), 0);
+    free(home);
+}
+
 static void own_directory(void **state)
 {
     (void)state;
@@ -152,6 +247,8 @@ int main(void)
         cmocka_unit_test(everything_missing_has_a_remedy),
         cmocka_unit_test(versions_are_read),
         cmocka_unit_test(broken_programs_are_described),
+        cmocka_unit_test(installed_runtimes_come_first),
+        cmocka_unit_test(the_directory_follows_the_variables),
         cmocka_unit_test(own_directory),
     };
     return cmocka_run_group_tests(tests, start, stop);

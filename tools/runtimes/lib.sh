@@ -38,6 +38,7 @@ begin() {
     rm -f "$build/VERSION"
     mkdir -p "$build/bin" "$work"
     : >"$log"
+    cd "$work" # whatever becomes of the directory this was called in
     started=$(date +%s)
     [ -z "$(type -t prerequisites)" ] || prerequisites
 }

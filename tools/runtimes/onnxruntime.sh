@@ -4,7 +4,7 @@
 # Usage: tools/runtimes/onnxruntime.sh RUNTIMES_DIR [--force]
 . "$(dirname "$0")/lib.sh"
 
-version() { "$build/bin/python" -c 'import onnxruntime as o; print(f"onnxruntime {o.__version__} ({chr(44).join(o.get_available_providers())})")'; }
+version() { "$build/bin/python" -c 'import onnxruntime as o; p = [n.replace("ExecutionProvider", "") for n in o.get_available_providers() if n[:5] != "Azure"]; print("onnxruntime", o.__version__, "(" + ", ".join(p) + ")")'; }
 
 begin onnxruntime 1 "$@"
 package=${IL_ONNXRUNTIME:-}

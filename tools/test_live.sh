@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Tests against real runtimes: installs those of a set (they stay in the runtimes directory, or in
+# $IL_RUNTIMES) and runs tests/live/test_*.sh.
+#   tools/test_live.sh BUILD_DIR light|all [--where-possible]
+# A runtime of the set that is not there is a failure. With --where-possible it is only said, in
+# capitals, when the reason is that no package index answers. IL_LIVE_ONLY=WORD runs the tests whose
+# names hold WORD.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=$(cd "$1" && pwd)
+light="models llama.cpp-light onnxruntime hf-light ollama"
+case $2 in
+light) set_names=$light ;;
+all) set_names="$light llama.cpp hf vllm" ;;
+*) echo "usage: tools/test_live.sh BUILD_DIR light|all [--where-possible]" >&2; exit 1 ;;
+esac
+where_possible=${3:-}
+[ -z "${IL_RUNTIMES:-}" ] || export INFERLAW_RUNTIMES=$IL_RUNTIMES
+runtimes=$("$build/inferlaw" runtimes path)
+log=$build/live
+mkdir -p "$log"
+
+# Did it fail because nobody answered?
+unreachable() {
+    grep -Eqi 'no matching distribution|could not find a version|temporary failure in name|name or service not known|no such host|connection (refused|reset|timed out)|network is unreachable|i/o timeout|proxyconnect|max retries|timed out|403 forbidden' "$1"
+}
+
+live="" absent=""
+for name in $set_names; do
+    if "$build/inferlaw" runtimes install "$name" 2>&1 | tee "$log/install-$name.log"; then
+        live="$live $name"
+    elif [ "$where_possible" = --where-possible ] &&
+        { unreachable "$log/install-$name.log" || unreachable "$runtimes/.builds/$name-1/install.log" 2>/dev/null; }; then
+        absent="$absent $name"
+    else
+        echo "FAILED: $name cannot be installed" >&2
+        exit 1
+    fi
+done
+
+export IL_LIVE=${live# } INFERLAW_RUNTIMES=$runtimes IL_SOURCE_DIR=$PWD
+passed=0 failed="" skipped=""
+for script in tests/live/test_*"${IL_LIVE_ONLY:-}"*.sh; do
+    [ -e "$script" ] || continue
+    name=$(basename "$script" .sh)
+    began=$(date +%s) rc=0
+    timeout -k 10 "${IL_LIVE_TIMEOUT_S:-1200}" bash "$script" "$build" >"$log/$name.log" 2>&1 </dev/null || rc=$?
+    took="$(($(date +%s) - began)) s"
+    case $rc in
+    0)
+        echo "passed   $name ($took)"
+        passed=$((passed + 1))
+        ;;
+    77)
+        echo "SKIPPED  $name: $(grep '^SKIP' "$log/$name.log" | tail -n 1)"
+        skipped="$skipped $name"
+        ;;
+    *)
+        [ $rc -ne 124 ] || echo "timed out" >>"$log/$name.log"
+        tail -n 40 "$log/$name.log"
+        echo "FAILED   $name ($took), all it said: $log/$name.log"
+        failed="$failed $name"
+        ;;
+    esac
+done
+[ -z "$absent" ] || echo "LIVE TESTS DID NOT RUN FOR:$absent (no package index answers)" >&2
+[ -z "$failed" ] || { echo "live tests failed:$failed" >&2; exit 1; }
+[ "$passed" -gt 0 ] || [ -n "$absent" ] || { echo "no live test ran" >&2; exit 1; }
+echo "live tests: $passed passed${skipped:+, skipped:$skipped} with ${IL_LIVE:-nothing}"
