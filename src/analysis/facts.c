@@ -21,6 +21,9 @@ void il_run_facts_free(il_run_facts *facts)
     if (facts->aa_memory.element_bytes > 0) {
         il_vector_free(&facts->aa_memory);
     }
+    if (facts->cold_memory.element_bytes > 0) {
+        il_vector_free(&facts->cold_memory);
+    }
     free(facts->sentinels);
     free(facts->ceilings);
     if (facts->calls) {

@@ -6,6 +6,7 @@
 #ifndef IL_ANALYSIS_FACTS_H
 #define IL_ANALYSIS_FACTS_H
 
+#include "analysis/cold_data.h"
 #include "analysis/vector.h"
 
 #include "inferlaw/error.h"
@@ -119,6 +120,10 @@ typedef struct il_run_facts {
     il_vector step_ms;    /* double; element_bytes is 0 while there is none */
     il_vector step_calls; /* il_step_call, in the order of the plan */
     il_vector call_memory;
+    il_cold_start *colds; /* staged cold starts, sorted (il__cold_sort) */
+    size_t n_colds;
+    il_vector cold_memory;
+    double keep_alive_s; /* how long an idle model stays loaded; NaN not said */
 } il_run_facts;
 
 void il_run_facts_free(il_run_facts *facts);

@@ -385,6 +385,27 @@ static int add_load(load *l, const json_t *line, il_error *err)
                : il_fail(err, IL_E_NOMEM, "no memory for the facts of a load");
 }
 
+/* A staged cold start. Cells outside the plan cannot be named. */
+static int add_cold(load *l, const json_t *line, uint64_t at, il_error *err)
+{
+    il_run_facts *f = l->facts;
+    il_cold_start start;
+    size_t n_cells = json_array_size(json_object_get(l->journal->plan, "cells"));
+    int rc = add_load(l, line, err);
+    if (rc != IL_OK || !il__cold_read(line, at, &start) || start.cell >= n_cells) {
+        return rc;
+    }
+    if (f->cold_memory.element_bytes == 0) {
+        il_vector_init(&f->cold_memory, sizeof start);
+    }
+    rc = il_vector_resize(&f->cold_memory, l->journal->scratch_dir, f->n_colds + 1, err);
+    f->colds = f->cold_memory.data;
+    if (rc == IL_OK) {
+        f->colds[f->n_colds++] = start;
+    }
+    return rc;
+}
+
 static int visit(json_t *line, uint64_t at, void *user, il_error *err)
 {
     load *l = user;
@@ -414,7 +435,7 @@ static int visit(json_t *line, uint64_t at, void *user, il_error *err)
         return add_ceiling(l, line, err);
     }
     if (strcmp(kind, "cold") == 0) {
-        return add_load(l, line, err);
+        return add_cold(l, line, at, err);
     }
     return IL_OK; /* kinds the tables do not need, and those of later versions */
 }
@@ -487,6 +508,7 @@ static void read_limits(const json_t *plan, il_run_facts *f)
     const json_t *slo = json_object_get(plan, "slo");
     f->slo = (il_slo){number(slo, "itl_ms"), number(slo, "ttft_ms"), number(slo, "tail_ms"),
                       number(slo, "tail_quantile"), number(slo, "memory_bytes")};
+    f->keep_alive_s = number(json_object_get(plan, "cold_start"), "keep_alive_s");
     f->rank_reference = json_is_true(json_object_get(plan, "rank_reference"));
 }
 
@@ -570,6 +592,7 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
                                 calls[i].rss_bytes};
         }
     }
+    f->n_colds = il__cold_sort(f->colds, f->n_colds);
     if (rc == IL_OK) {
         finish_sampling(j, f);
     }

@@ -96,6 +96,8 @@ P(ISO_PARAMS, "iso_params", 0, F64, IL_SCOPE_SHAPES, 1, 1e13, NULL, NULL, "P", "
 /* ---- cold start, SLO, memory wall ---- */
 P(SAMPLES, "samples", 0, I64, IL_SCOPE_COLD_START, 6, 10000, NULL, "6", "N", "cold starts of each kind")
 P(PAGE_CACHE, "page_cache", 0, TEXT_LIST, IL_SCOPE_COLD_START, 0, 0, "cold|warm", "cold,warm", "C,…", "state of the page cache")
+P(COLD_CALLS, "calls", 0, I64, IL_SCOPE_COLD_START, 2, 1000, NULL, "6", "N", "calls after each cold start, the first one among them")
+P(KEEP_ALIVE_S, "keep_alive_s", 0, F64, IL_SCOPE_COLD_START, 0.001, 31536000, NULL, "300", "S", "how long an idle model stays loaded, for the warm-up policy")
 P(ITL_MS, "itl_ms", 0, F64, IL_SCOPE_SLO, 0, 1e9, NULL, NULL, "MS", "longest acceptable time per output token")
 P(TTFT_MS, "ttft_ms", 0, F64, IL_SCOPE_SLO, 0, 1e9, NULL, NULL, "MS", "longest acceptable time to first token")
 P(TAIL_MS, "tail_ms", 0, F64, IL_SCOPE_SLO, 0, 1e9, NULL, NULL, "MS", "longest acceptable whole call at tail_quantile")

@@ -22,7 +22,8 @@ typedef struct il_facts {
     il_artifact laws, leave_one_out, law_points, law_curves, baselines, shape_costs;
     il_artifact noise, blocks, sampling, tails, steps, steady, regimes, crossovers;
     il_artifact first_limit, rankings, efficiency, claims;
-    il_artifact cold_start, parity, memory, energy, early_stop;
+    il_artifact cold_start, cold_law, cold_risk, warmup_policy;
+    il_artifact parity, memory, energy, early_stop;
 } il_facts;
 
 /* DAMAGED with file and next step when the manifest or a table cannot be read, or when there is no

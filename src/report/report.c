@@ -15,7 +15,8 @@ static int pictures_make(il_facts *facts, il__pictures *out, il_error *err)
 {
     int rc = il__plot_step_time(facts, &out->step_time, &out->has_step_time, err);
     rc = rc == IL_OK ? il__plot_residuals(facts, &out->residuals, &out->has_residuals, err) : rc;
-    return rc == IL_OK ? il__plot_left_out(facts, &out->left_out, &out->has_left_out, err) : rc;
+    rc = rc == IL_OK ? il__plot_left_out(facts, &out->left_out, &out->has_left_out, err) : rc;
+    return rc == IL_OK ? il__plot_cold(facts, &out->cold, &out->has_cold, err) : rc;
 }
 
 static void document_make(il__doc *doc, const il_facts *facts, const il_findings *found,
@@ -34,6 +35,7 @@ static void document_make(il__doc *doc, const il_facts *facts, const il_findings
     il__report_rankings(doc, facts);
     il__report_efficiency(doc, facts);
     il__report_claims(doc, facts);
+    il__report_cold(doc, facts, pictures);
     il__report_optional(doc, facts);
     il__report_machine(doc, facts);
     il__report_method(doc, facts);

@@ -13,8 +13,8 @@
 
 /* The pictures, made once: they must outlive the document. */
 typedef struct il__pictures {
-    il__report_plot step_time, residuals, left_out;
-    bool has_step_time, has_residuals, has_left_out;
+    il__report_plot step_time, residuals, left_out, cold;
+    bool has_step_time, has_residuals, has_left_out, has_cold;
 } il__pictures;
 
 /* False when the interval of the row's drift takes in 0. */
@@ -36,6 +36,7 @@ void il__report_limits(il__doc *doc, const il_facts *facts);
 void il__report_rankings(il__doc *doc, const il_facts *facts);
 void il__report_efficiency(il__doc *doc, const il_facts *facts);
 void il__report_claims(il__doc *doc, const il_facts *facts);
+void il__report_cold(il__doc *doc, const il_facts *facts, const il__pictures *pictures);
 void il__report_optional(il__doc *doc, const il_facts *facts);
 void il__report_machine(il__doc *doc, const il_facts *facts);
 void il__report_method(il__doc *doc, const il_facts *facts);

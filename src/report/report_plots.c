@@ -36,7 +36,7 @@ static int no_memory(il_error *err)
     return il_fail(err, IL_E_NOMEM, "no memory for the plots");
 }
 
-static int plot_start(il_facts *f, il__plot *p, const char *name, size_t most, il_error *err)
+int il__report_plot_start(il_facts *f, il__plot *p, const char *name, size_t most, il_error *err)
 {
     *p = (il__plot){.name = name,
                     .title = "",
@@ -50,7 +50,7 @@ static int plot_start(il_facts *f, il__plot *p, const char *name, size_t most, i
     return p->points && p->lines && p->curves ? IL_OK : no_memory(err);
 }
 
-static int layout_both(il_facts *f, il__report_plot *out, il_error *err)
+int il__report_plot_layout(il_facts *f, il__report_plot *out, il_error *err)
 {
     out->narrow = out->plot;
     out->narrow.narrow = true;
@@ -335,14 +335,14 @@ int il__plot_step_time(il_facts *facts, il__report_plot *out, bool *there, il_er
     const char *backend = il_findings_backend(facts);
     const char *batch = backend ? batch_of(facts, backend) : NULL;
     size_t most = facts->law_points.n_rows + facts->law_curves.n_rows + facts->medians.n_rows;
-    int rc = plot_start(facts, &out->plot, "step_time", most, err);
+    int rc = il__report_plot_start(facts, &out->plot, "step_time", most, err);
     if (rc == IL_OK) {
         rc =
             batch ? against_bytes(facts, out, backend, batch, err) : against_parameters(facts, out);
     }
     out->plot.title = "Time of one decode step against model size";
     *there = rc == IL_OK && out->plot.n_points > 0;
-    return *there ? layout_both(facts, out, err) : rc;
+    return *there ? il__report_plot_layout(facts, out, err) : rc;
 }
 
 /* ---- residuals and leave-one-out ---- */
@@ -377,7 +377,7 @@ int il__plot_residuals(il_facts *facts, il__report_plot *out, bool *there, il_er
                  il_artifact_text(laws, row, "x"), il_artifact_text(laws, row, "form")};
     bool by_time = strchr(k.x, '*') != NULL; /* several x's: the time itself orders the models */
     il__plot *p = &out->plot;
-    int rc = plot_start(facts, p, "residuals", 2 * t->n_rows, err);
+    int rc = il__report_plot_start(facts, p, "residuals", 2 * t->n_rows, err);
     for (size_t i = 0; rc == IL_OK && i < t->n_rows; i++) {
         double x = shown_x(k.x, il_artifact_number(t, i, by_time ? "observed_ms" : "x_value"));
         static const char *const columns[] = {"residual_percent", "loo_error_percent"};
@@ -416,7 +416,7 @@ int il__plot_residuals(il_facts *facts, il__report_plot *out, bool *there, il_er
                                    "law misses a model by when it was fitted without it.",
                                    name, k.form, il_findings_x_words(k.x));
     *there = out->caption != NULL;
-    return *there ? layout_both(facts, out, err) : no_memory(err);
+    return *there ? il__report_plot_layout(facts, out, err) : no_memory(err);
 }
 
 int il__plot_left_out(il_facts *facts, il__report_plot *out, bool *there, il_error *err)
@@ -432,7 +432,7 @@ int il__plot_left_out(il_facts *facts, il__report_plot *out, bool *there, il_err
     law_key k = {backend, il_artifact_text(&facts->laws, row, "batch_size"), "kv_decode",
                  "params_total", "power"};
     il__plot *p = &out->plot;
-    int rc = plot_start(facts, p, "left_out", t->n_rows, err);
+    int rc = il__report_plot_start(facts, p, "left_out", t->n_rows, err);
     for (size_t i = 0; rc == IL_OK && i < t->n_rows; i++) {
         double x = il_artifact_number(t, i, "leverage"), y = il_artifact_number(t, i, "estimate");
         if (row_is(t, i, &k) && strcmp(il_artifact_text(t, i, "term"), "slope") == 0 &&
@@ -470,5 +470,5 @@ int il__plot_left_out(il_facts *facts, il__report_plot *out, bool *there, il_err
         "exponent changes by more than half, changes sign, or its interval takes in 0.",
         name);
     *there = out->caption != NULL;
-    return *there ? layout_both(facts, out, err) : no_memory(err);
+    return *there ? il__report_plot_layout(facts, out, err) : no_memory(err);
 }

@@ -24,5 +24,12 @@ int il__plot_step_time(il_facts *facts, il__report_plot *out, bool *there, il_er
 int il__plot_residuals(il_facts *facts, il__report_plot *out, bool *there, il_error *err);
 /* The exponent in total parameters without each model, against the model's leverage. */
 int il__plot_left_out(il_facts *facts, il__report_plot *out, bool *there, il_error *err);
+/* What a cold start adds against the bytes of the files, with the fitted lines. */
+int il__plot_cold(il_facts *facts, il__report_plot *out, bool *there, il_error *err);
+
+/* An empty plot of log axes with room for so many points; and the places of its labels, wide and
+ * narrow, once it is filled. */
+int il__report_plot_start(il_facts *f, il__plot *p, const char *name, size_t most, il_error *err);
+int il__report_plot_layout(il_facts *f, il__report_plot *out, il_error *err);
 
 #endif

@@ -241,14 +241,6 @@ static void put_whole(il__doc *doc, const il_facts *f, const il_artifact *t, con
 
 void il__report_optional(il__doc *doc, const il_facts *f)
 {
-    static const il__shown cold[] = {
-        BACKEND,
-        MODEL,
-        {"page cache", "page_cache", IL__SHOW_TEXT, NULL, NULL},
-        {"stage", "stage", IL__SHOW_TEXT, NULL, NULL},
-        {"samples", "n", IL__SHOW_NUMBER, NULL, NULL},
-        {"ms", "median_ms", IL__SHOW_INTERVAL, NULL, NULL},
-        {"requests to amortise", "requests_to_amortise", IL__SHOW_NUMBER, NULL, NULL}};
     static const il__shown parity[] = {
         BACKEND,
         MODEL,
@@ -257,10 +249,6 @@ void il__report_optional(il__doc *doc, const il_facts *f)
         {"tolerance", "tolerance", IL__SHOW_NUMBER, NULL, NULL},
         {"same top token", "top1_match", IL__SHOW_TEXT, NULL, NULL},
         VERDICT};
-    if (f->cold_start.n_rows > 0) {
-        il__doc_section(doc, "cold", "Cold starts");
-        (void)il__doc_artifact(doc, f, &f->cold_start, "", cold, COUNT_OF(cold), NULL, NULL);
-    }
     if (f->parity.n_rows > 0) {
         il__doc_section(doc, "parity", "Parity");
         (void)il__doc_artifact(doc, f, &f->parity, "", parity, COUNT_OF(parity), NULL, NULL);

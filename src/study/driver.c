@@ -107,14 +107,15 @@ static int run_block(il__driver *d, uint32_t block, il_error *err)
         return rc;
     }
     if (block > 0 || !d->plan->aa) {
-        return run_items(d, block, "block", 0, n_groups + 2 * d->n_pairs, err);
+        rc = run_items(d, block, "block", 0, n_groups + 2 * d->n_pairs, err);
+    } else {
+        rc = run_items(d, block, "block", 0, n_groups, err);
+        if (rc == IL_OK && !il__driver_stopping(d)) {
+            rc = il__driver_pick_pairs(d, err);
+            rc = rc == IL_OK ? run_items(d, block, "arms", n_groups, 2 * d->n_pairs, err) : rc;
+        }
     }
-    rc = run_items(d, block, "block", 0, n_groups, err);
-    if (rc == IL_OK && !il__driver_stopping(d)) {
-        rc = il__driver_pick_pairs(d, err);
-        rc = rc == IL_OK ? run_items(d, block, "arms", n_groups, 2 * d->n_pairs, err) : rc;
-    }
-    return rc;
+    return rc == IL_OK ? il__driver_colds(d, block, err) : rc;
 }
 
 static bool block_complete(const il__driver *d, uint32_t block)
@@ -139,6 +140,9 @@ static bool block_complete(const il__driver *d, uint32_t block)
             !il_history_arm_done(&d->history, (size_t)block * d->history.n_pairs * 2 + i)) {
             return false;
         }
+    }
+    if (!il__driver_colds_done(d, block)) {
+        return false;
     }
     return !p->sentinel || (d->history.sentinels[block] && d->history.ceilings[block]);
 }

@@ -49,46 +49,53 @@ void il__driver_unload(il__driver *d)
     note_pid(d, 0);
 }
 
-static int write_cold(il__driver *d, uint32_t backend, uint32_t model, uint32_t block,
-                      const il_load_result *load, il_error *err)
+json_t *il__driver_load_json(const il__driver *d, uint32_t group, uint32_t block,
+                             const il_load_result *load)
 {
-    json_t *line =
-        json_pack("{s:s,s:s,s:I,s:o,s:o,s:I,s:I,s:o,s:o,s:n}", "backend",
-                  d->plan->study->backends[backend].name, "model",
-                  d->plan->study->models[model].name, "block", (json_int_t)block, "t_spawn_ns",
-                  load->t_spawn_ns ? json_integer(load->t_spawn_ns) : json_null(), "t_hello_ns",
-                  load->t_hello_ns ? json_integer(load->t_hello_ns) : json_null(), "t0_ns",
-                  (json_int_t)load->t0_ns, "t1_ns", (json_int_t)load->t1_ns, "stages",
-                  load->stages ? json_incref(load->stages) : json_null(), "facts",
-                  load->facts ? json_incref(load->facts) : json_null(), "page_cache");
-    return il_journal_write(d->journal, "cold", line, err);
+    uint32_t model, backend = group_backend(d, group, &model);
+    return json_pack("{s:s,s:s,s:I,s:o,s:o,s:I,s:I,s:o,s:o,s:n}", "backend",
+                     d->plan->study->backends[backend].name, "model",
+                     d->plan->study->models[model].name, "block", (json_int_t)block, "t_spawn_ns",
+                     load->t_spawn_ns ? json_integer(load->t_spawn_ns) : json_null(), "t_hello_ns",
+                     load->t_hello_ns ? json_integer(load->t_hello_ns) : json_null(), "t0_ns",
+                     (json_int_t)load->t0_ns, "t1_ns", (json_int_t)load->t1_ns, "stages",
+                     load->stages ? json_incref(load->stages) : json_null(), "facts",
+                     load->facts ? json_incref(load->facts) : json_null(), "page_cache");
+}
+
+void il__driver_start(il__driver *d, uint32_t group, il_load_result *load, il_error *load_error)
+{
+    uint32_t model, backend = group_backend(d, group, &model);
+    const il_backend_ops *ops = ops_of(d, backend);
+    il_backend *b = d->plan->open[backend];
+    il_backend_model m;
+    *load = (il_load_result){0};
+    il__driver_unload(d);
+    il_plan_group_model(d->plan, group, &m);
+    *load_error = (il_error){0};
+    if (ops->load(b, &m, load, load_error) != IL_OK) {
+        (void)ops->unload(b, NULL); /* a worker whose load failed must not live on */
+        return;
+    }
+    d->loaded = group;
+    d->load_ms = (double)(load->t1_ns - load->t0_ns) * 1e-6;
+    note_pid(d, ops->pid(b));
+    if (load->facts) {
+        (void)json_object_set(d->runtimes, d->plan->study->backends[backend].name, load->facts);
+    }
 }
 
 /* *load_error: why the model cannot be loaded; the return value is about the journal alone. */
 int il__driver_load(il__driver *d, uint32_t group, uint32_t block, il_error *load_error,
                     il_error *err)
 {
-    uint32_t model, backend = group_backend(d, group, &model);
-    const il_backend_ops *ops = ops_of(d, backend);
-    il_backend *b = d->plan->open[backend];
-    il_backend_model m;
-    il_load_result load = {0};
+    il_load_result load;
     int rc = IL_OK;
-    il__driver_unload(d);
-    il_plan_group_model(d->plan, group, &m);
-    *load_error = (il_error){0};
-    if (ops->load(b, &m, &load, load_error) != IL_OK) {
-        (void)ops->unload(b, NULL); /* a worker whose load failed must not live on */
-        goto out;
+    il__driver_start(d, group, &load, load_error);
+    if (load_error->code == IL_OK) {
+        rc =
+            il_journal_write(d->journal, "cold", il__driver_load_json(d, group, block, &load), err);
     }
-    d->loaded = group;
-    d->load_ms = (double)(load.t1_ns - load.t0_ns) * 1e-6;
-    note_pid(d, ops->pid(b));
-    if (load.facts) {
-        (void)json_object_set(d->runtimes, d->plan->study->backends[backend].name, load.facts);
-    }
-    rc = write_cold(d, backend, model, block, &load, err);
-out:
     json_decref(load.stages);
     json_decref(load.facts);
     return rc;

@@ -79,6 +79,12 @@ int il__driver_write_plan(il__driver *d, il_error *err);
 /* driver_call.c */
 int il__driver_load(il__driver *d, uint32_t group, uint32_t block, il_error *load_error,
                     il_error *err);
+/* The same without its journal line, which is the caller's affair: *load is filled when *load_error
+ * is IL_OK, and its references are the caller's. */
+void il__driver_start(il__driver *d, uint32_t group, il_load_result *load, il_error *load_error);
+/* The line's keys of a load. NULL when memory is out. */
+json_t *il__driver_load_json(const il__driver *d, uint32_t group, uint32_t block,
+                             const il_load_result *load);
 void il__driver_unload(il__driver *d);
 int il__driver_prepare(il__driver *d, uint32_t cell, il_call_request *request, il_error *err);
 /* Runs one call between two readings of the machine's state. Returns the call's code. */
@@ -113,6 +119,11 @@ void il__server_gates(const il__driver *d, pid_t pid, const il_state *before, co
 /* driver_aa.c */
 int il__driver_pick_pairs(il__driver *d, il_error *err);
 int il__driver_arm(il__driver *d, uint32_t block, uint32_t pair, uint32_t arm, il_error *err);
+
+/* driver_cold.c */
+/* The cold starts of this block that are not in the journal yet. */
+int il__driver_colds(il__driver *d, uint32_t block, il_error *err);
+bool il__driver_colds_done(const il__driver *d, uint32_t block);
 
 /* driver_machine.c */
 int il__driver_block_facts(il__driver *d, uint32_t block, il_error *err);

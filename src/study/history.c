@@ -20,9 +20,12 @@ int il_history_init(il_history *h, il_plan *p, uint32_t n_pairs, il_error *err)
     h->arms = il_arena_array(&h->arena, (size_t)p->blocks * n_pairs * 2, sizeof(uint32_t));
     h->sentinels = il_arena_array(&h->arena, p->blocks, sizeof(bool));
     h->ceilings = il_arena_array(&h->arena, p->blocks, sizeof(bool));
+    h->cold_samples =
+        p->study->has_cold_start ? (uint32_t)il_param_i64(&p->study->cold_start, IL_P_SAMPLES) : 0;
+    h->colds = il_arena_array(&h->arena, (size_t)p->n_groups * 2 * h->cold_samples + 1, 1);
     h->first_e2e_ms = il_arena_array(&h->arena, n_first, sizeof(double));
     h->pair_cell = il_arena_array(&h->arena, n_pairs, sizeof(uint32_t));
-    if (!h->calls || !h->closures || !h->arms || !h->sentinels || !h->ceilings ||
+    if (!h->calls || !h->closures || !h->arms || !h->sentinels || !h->ceilings || !h->colds ||
         !h->first_e2e_ms || !h->pair_cell) {
         return il_fail(err, IL_E_NOMEM, "out of memory");
     }
@@ -161,6 +164,25 @@ static void take_arm(il_history *h, const json_t *line)
     }
 }
 
+size_t il_history_cold_at(const il_history *h, uint32_t group, bool warm, uint32_t sample)
+{
+    return ((size_t)group * 2 + warm) * h->cold_samples + sample;
+}
+
+/* A staged cold start; one that failed is tried again. */
+static void take_cold(il_history *h, const json_t *line)
+{
+    uint64_t group, sample;
+    const char *state = json_string_value(json_object_get(line, "page_cache"));
+    const char *status = json_string_value(json_object_get(line, "status"));
+    if (state && status && strcmp(status, "error") != 0 &&
+        get_below(line, "group", h->plan->n_groups, &group) &&
+        get_below(line, "sample", h->cold_samples, &sample)) {
+        bool warm = strcmp(state, "warm") == 0;
+        h->colds[il_history_cold_at(h, (uint32_t)group, warm, (uint32_t)sample)] = true;
+    }
+}
+
 static int take_line(json_t *line, uint64_t number, void *user, il_error *err)
 {
     il_history *h = user;
@@ -180,6 +202,8 @@ static int take_line(json_t *line, uint64_t number, void *user, il_error *err)
         take_call(h, line, kind[0] == 'f');
     } else if (strcmp(kind, "aa") == 0) {
         take_arm(h, line);
+    } else if (strcmp(kind, "cold") == 0) {
+        take_cold(h, line);
     } else if (get_below(line, "block", p->blocks, &block)) {
         if (strcmp(kind, "closure") == 0 && get_below(line, "cell", p->n_cells, &cell)) {
             h->closures[cell * p->blocks + block] = true;

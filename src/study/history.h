@@ -28,6 +28,8 @@ typedef struct il_history {
     bool *closures; /* [cell · blocks + block] */
     uint32_t *arms; /* [(block · n_pairs + pair) · 2 + arm] calls of its last attempt */
     bool *sentinels, *ceilings; /* [blocks] */
+    bool *colds;                /* [(group · 2 + warm) · cold_samples + sample] cold starts */
+    uint32_t cold_samples;      /* of each state of the page cache, 0 = none wanted */
     double *first_e2e_ms;   /* [cell · repetitions + rep] of block 0, NaN where there is none */
     uint32_t *pair_cell;    /* [n_pairs] as journalled, UINT32_MAX where not */
     uint32_t n_pairs;       /* the most a block can have */
@@ -50,6 +52,8 @@ void il_history_free(il_history *h);
 void il_history_count(const il_history *h, uint64_t counts[IL_CALL_ERROR + 1]);
 /* Whether all calls of an arm are there. `at` as above. */
 bool il_history_arm_done(const il_history *h, size_t at);
+/* Where a cold start stands in colds. */
+size_t il_history_cold_at(const il_history *h, uint32_t group, bool warm, uint32_t sample);
 /* True when call i of the cell and block still has to run. */
 bool il_history_pending(const il_history *h, uint32_t cell, uint32_t block, uint32_t i);
 

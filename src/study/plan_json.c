@@ -127,6 +127,9 @@ static void put_limits(const il_study *s, json_t *plan)
     if (plan && s->has_slo) {
         (void)json_object_set_new(plan, "slo", il_param_set_json(&s->slo));
     }
+    if (plan && s->has_cold_start) {
+        (void)json_object_set_new(plan, "cold_start", il_param_set_json(&s->cold_start));
+    }
     if (plan && il_param_flag(&s->top, IL_P_RANK_REFERENCE)) {
         (void)json_object_set_new(plan, "rank_reference", json_true());
     }

@@ -334,7 +334,6 @@ static int note_recorded(il_study *s, il_error *err)
         bool there;
         const char *key;
     } later[] = {
-        {s->has_cold_start, "cold_start"},
         {s->has_memory, "memory_wall"},
     };
     int rc = IL_OK;
