@@ -35,11 +35,11 @@ typedef enum il_parity_noise {
 
 typedef struct il_parity_tolerance {
     il_parity_noise noise;
-    const char *name;      /* of the noise: "fp32", "fp16", "bf16", "q8" */
-    double per_sqrt_layer; /* measured: largest relative error over √layers */
-    double factor;         /* times which it is tolerated */
+    const char *name; /* of the noise: "fp32", "fp16", "bf16", "q8" */
+    double error;     /* measured: the largest relative error it made up to 12 layers */
+    double factor;    /* times which it is tolerated */
     uint32_t n_layer;
-    double tolerance; /* factor · per_sqrt_layer · √layers */
+    double tolerance; /* factor · error · √(layers / 12), the root at least 1 */
 } il_parity_tolerance;
 
 /* dtype: of the backend entry. weights: its GGUF type, "" when it reads a checkpoint. n_layer 0:
