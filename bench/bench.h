@@ -12,6 +12,7 @@ int bench_compare(int argc, char **argv);
 int bench_kernels(int argc, char **argv);
 int bench_laws(int argc, char **argv);
 int bench_sampling(int argc, char **argv);
+int bench_parity(int argc, char **argv);
 int bench_regimes(int argc, char **argv);
 int bench_tokenizer(int argc, char **argv);
 

@@ -20,6 +20,7 @@ static const struct {
     {"laws", "intervals of known laws and the choice of their form, simulated", bench_laws},
     {"sampling", "what intervals cover when the data decide when to stop", bench_sampling},
     {"compare", "error rates and power of compare, simulated", bench_compare},
+    {"parity", "what number formats alone do to logits", bench_parity},
     {"regimes", "breaks, crossings and change-points of known truth", bench_regimes},
     {"tokenizer", "text to token ids, MB/s, against copying the text", bench_tokenizer},
     {"coverage", "what intervals and tests cover in simulation", bench_coverage},

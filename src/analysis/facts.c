@@ -13,6 +13,12 @@ void il_run_facts_free(il_run_facts *facts)
     for (size_t i = 0; i < facts->n_models; i++) {
         free(facts->models[i].name);
     }
+    for (size_t i = 0; i < facts->n_parity; i++) {
+        free(facts->parity[i].backend);
+        free(facts->parity[i].model);
+        free(facts->parity[i].because);
+    }
+    free(facts->parity);
     free(facts->models);
     free(facts->cells);
     if (facts->closures) {

@@ -2,6 +2,7 @@
 #include "analysis/journal_calls.h"
 
 #include "analysis/arms.h"
+#include "analysis/journal_parity.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "stats/order.h"
@@ -433,6 +434,9 @@ static int visit(json_t *line, uint64_t at, void *user, il_error *err)
     }
     if (strcmp(kind, "ceiling") == 0) {
         return add_ceiling(l, line, err);
+    }
+    if (strcmp(kind, "parity") == 0) {
+        return il__journal_add_parity(l->journal, line, l->facts, err);
     }
     if (strcmp(kind, "cold") == 0) {
         return add_cold(l, line, at, err);

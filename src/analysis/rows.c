@@ -298,6 +298,14 @@ static bool text_is(const il_value *value, const char *text)
     return value->len == strlen(text) && memcmp(value->text, text, value->len) == 0;
 }
 
+/* True where a word says something of the moment of the call: that its answers could not be checked
+ * is so for every row of its backend and model, and no reason to leave them out of anything. */
+static bool has_gate_word(const il_value *flags)
+{
+    static const char unchecked[] = "parity_not_checked";
+    return flags->len > 0 && !text_is(flags, unchecked);
+}
+
 /* The quantities of an ok row, among them those the study derives: prompt tokens as computed are
  * batch × padded length, and count in the totals of `hf` rows. */
 static void derive(const il_metric_row *row, double batch, double q[IL_Q_COUNT])
@@ -334,7 +342,7 @@ static void derive(const il_metric_row *row, double batch, double q[IL_Q_COUNT])
     q[IL_Q_tokens_total_compute] = total;
     q[IL_Q_tokens_per_s_compute] = q[IL_Q_latency] > 0 ? total / (q[IL_Q_latency] / 1000) : NAN;
     q[IL_Q_replicate] = isnan(v[IL_C_block].num) ? v[IL_C_rep].num : v[IL_C_block].num;
-    q[IL_Q_flagged] = v[IL_C_flags].len > 0 ? 1 : NAN;
+    q[IL_Q_flagged] = has_gate_word(&v[IL_C_flags]) ? 1 : NAN;
     q[IL_Q_rep] = v[IL_C_rep].num;
     q[IL_Q_decode_steps] = v[IL_C_decode_steps].num;
     q[IL_Q_ttft] = v[IL_C_ttft_ms].num;
@@ -374,7 +382,7 @@ int il_rows_add(il_rows *rows, const il_metric_row *row, il_error *err)
     il_cell *cell = &rows->cells[at];
     rows->n_rows++;
     bool flagged = text_is(&v[IL_C_status], "flagged");
-    cell->n_flagged += flagged || v[IL_C_flags].len > 0;
+    cell->n_flagged += flagged || has_gate_word(&v[IL_C_flags]);
     if (!ok) {
         cell->n_not_ok++;
         return IL_OK;

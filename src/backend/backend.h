@@ -63,6 +63,8 @@ typedef struct il_call_result {
     uint32_t n_stamps;         /* stamps filled; = n_steps but where tokens came several at once */
     uint32_t *stamp_tok;       /* NULL, or storage for gen_tokens counts: tokens that had arrived at
                                   each stamp, without the first one; filled where n_stamps < n_steps */
+    int32_t *gen_ids; /* NULL, or storage for gen_tokens + 1 ids of the first sequence, filled
+                         where the runtime tells them: after the prompt, after every step */
     /* Servers, 0 = not known: when the request was due (open loop), sent, and the named events. */
     int64_t t_scheduled_ns, t_first_byte_ns, t_first_visible_ns;
     int64_t cached_tok;  /* prompt tokens the server took from a cache; −1 = not said */

@@ -509,6 +509,7 @@ int il__process_call(il_backend *b, const il_call_request *request, il_call_resu
     il_wire_call_reply answer = {.split = request->split,
                                  .n_steps = request->gen_tokens,
                                  .t_step_ns = result->t_step_ns,
+                                 .gen_ids_out = result->gen_ids,
                                  .prefill_event_ms = NAN,
                                  .decode_event_ms = NAN,
                                  .gpu_peak_mb = NAN};
@@ -519,6 +520,7 @@ int il__process_call(il_backend *b, const il_call_request *request, il_call_resu
         .t_first_ns = ok ? answer.t_first_ns : 0,
         .t_end_ns = ok ? answer.t_end_ns : 0,
         .t_step_ns = result->t_step_ns,
+        .gen_ids = result->gen_ids,
         .n_steps = ok ? answer.n_steps : 0,
         .n_stamps = ok && request->split ? answer.n_steps : 0,
         .cached_tok = -1,

@@ -322,6 +322,7 @@ int il_driver_run(il_plan *plan, const il_driver_options *options, il_driver_res
                     .salt = -1,
                     .started_ns = il_clock_ns(),
                     .started_at_unix = il_clock_unix_s(),
+                    .parity_on = il_param_flag(&plan->study->schedule, IL_P_PARITY),
                     .work_ms = il_plan_estimate_s(plan) * 1000,
                     .result = out};
     *out = (il_driver_result){0};
@@ -350,6 +351,7 @@ int il_driver_run(il_plan *plan, const il_driver_options *options, il_driver_res
     il_journal_close(d.journal);
     il_rundir_close(&d.dir);
     il_history_free(&d.history);
+    il__driver_parity_close(&d);
     json_decref(d.runtimes);
     il__server_prompts_free(d.prompts);
     il_buf_free(&d.text);

@@ -28,9 +28,10 @@ typedef struct il_driver_options {
     bool resume;
     int argc; /* of the program, for the manifest */
     char *const *argv;
-    const volatile sig_atomic_t *stop; /* non-zero: finish the call, leave a valid run */
-    volatile sig_atomic_t *worker_pid; /* kept up to date for a signal handler; may be NULL */
-    il_sampler *sampler;               /* needed by a plan with a target; not owned */
+    const volatile sig_atomic_t *stop;      /* non-zero: finish the call, leave a valid run */
+    volatile sig_atomic_t *worker_pid;      /* kept up to date for a signal handler; may be NULL */
+    il_sampler *sampler;                    /* needed by a plan with a target; not owned */
+    const struct il_backend_ops *reference; /* of the parity gate; NULL: kind native */
     void (*say)(const char *text, void *user); /* one line for people */
     void (*progress)(const il_driver_progress *progress, void *user);
     void *user;

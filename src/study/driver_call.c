@@ -19,7 +19,7 @@ static const il_backend_ops *ops_of(const il__driver *d, uint32_t backend)
     return d->plan->ops[backend];
 }
 
-static uint32_t group_backend(const il__driver *d, uint32_t group, uint32_t *model)
+uint32_t il__driver_group_backend(const il__driver *d, uint32_t group, uint32_t *model)
 {
     for (uint32_t i = 0;; i++) {
         if (d->plan->cells[i].group == group) {
@@ -29,11 +29,21 @@ static uint32_t group_backend(const il__driver *d, uint32_t group, uint32_t *mod
     }
 }
 
-static void note_pid(il__driver *d, pid_t pid)
+void il__driver_note_pid(il__driver *d, pid_t pid)
 {
     if (d->options->worker_pid) {
         *d->options->worker_pid = (sig_atomic_t)pid;
     }
+}
+
+pid_t il__driver_loaded_pid(const il__driver *d)
+{
+    uint32_t model;
+    if (d->loaded == IL__NO_GROUP) {
+        return 0;
+    }
+    uint32_t backend = il__driver_group_backend(d, d->loaded, &model);
+    return ops_of(d, backend)->pid(d->plan->open[backend]);
 }
 
 /* --- loading ---------------------------------------------------------------------------------- */
@@ -43,16 +53,16 @@ void il__driver_unload(il__driver *d)
     if (d->loaded == IL__NO_GROUP) {
         return;
     }
-    uint32_t model, backend = group_backend(d, d->loaded, &model);
+    uint32_t model, backend = il__driver_group_backend(d, d->loaded, &model);
     (void)ops_of(d, backend)->unload(d->plan->open[backend], NULL);
     d->loaded = IL__NO_GROUP;
-    note_pid(d, 0);
+    il__driver_note_pid(d, 0);
 }
 
 json_t *il__driver_load_json(const il__driver *d, uint32_t group, uint32_t block,
                              const il_load_result *load)
 {
-    uint32_t model, backend = group_backend(d, group, &model);
+    uint32_t model, backend = il__driver_group_backend(d, group, &model);
     return json_pack("{s:s,s:s,s:I,s:o,s:o,s:I,s:I,s:o,s:o,s:n}", "backend",
                      d->plan->study->backends[backend].name, "model",
                      d->plan->study->models[model].name, "block", (json_int_t)block, "t_spawn_ns",
@@ -65,7 +75,7 @@ json_t *il__driver_load_json(const il__driver *d, uint32_t group, uint32_t block
 
 void il__driver_start(il__driver *d, uint32_t group, il_load_result *load, il_error *load_error)
 {
-    uint32_t model, backend = group_backend(d, group, &model);
+    uint32_t model, backend = il__driver_group_backend(d, group, &model);
     const il_backend_ops *ops = ops_of(d, backend);
     il_backend *b = d->plan->open[backend];
     il_backend_model m;
@@ -79,7 +89,7 @@ void il__driver_start(il__driver *d, uint32_t group, il_load_result *load, il_er
     }
     d->loaded = group;
     d->load_ms = (double)(load->t1_ns - load->t0_ns) * 1e-6;
-    note_pid(d, ops->pid(b));
+    il__driver_note_pid(d, ops->pid(b));
     if (load->facts) {
         (void)json_object_set(d->runtimes, d->plan->study->backends[backend].name, load->facts);
     }
@@ -161,6 +171,9 @@ int il__driver_call(il__driver *d, uint32_t cell, const il_call_request *request
         il__server_gates(d, pid, &before, &after, *flags);
     } else if (rc == IL_OK && *flags) {
         (void)il_gates_apply(&il_gates_default, &before, &after, d->machine.n_cpus_allowed, *flags);
+    }
+    if (rc == IL_OK && *flags) {
+        il__driver_parity_mark(d, c->group, result, *flags);
     }
     bool gone = rc == IL_E_CRASHED || rc == IL_E_TIMEOUT || rc == IL_E_PROTOCOL;
     if (gone && !(server && (pid <= 0 || kill(pid, 0) == 0))) {
@@ -406,12 +419,15 @@ static int run_closure(il__driver *d, uint32_t cell, uint32_t block, il_call_req
     request.split = false;
     int code = il__driver_call(d, cell, &request, &r, &state, &flags, &why);
     json_decref(flags);
-    json_t *line = json_pack(
-        "{s:I,s:I,s:s,s:s?,s:o,s:o,s:o,s:o}", "cell", (json_int_t)cell, "block", (json_int_t)block,
-        "status", code == IL_OK ? "ok" : "error", "reason",
-        code == IL_OK ? NULL : il_code_name(code), "t0_ns", int_or_null(code == IL_OK, r.t0_ns),
-        "t_end_ns", int_or_null(code == IL_OK, r.t_end_ns), "decode_steps",
-        int_or_null(code == IL_OK, r.n_steps), "state", state ? state : json_null());
+    json_t *line =
+        json_pack("{s:I,s:I,s:s,s:s?,s:o,s:o,s:o,s:o}", "cell", (json_int_t)cell, "block",
+                  (json_int_t)block, "status", code == IL_OK ? r.status : "error", "reason",
+                  code != IL_OK ? il_code_name(code)
+                  : r.reason[0] ? r.reason
+                                : NULL,
+                  "t0_ns", int_or_null(code == IL_OK, r.t0_ns), "t_end_ns",
+                  int_or_null(code == IL_OK, r.t_end_ns), "decode_steps",
+                  int_or_null(code == IL_OK, r.n_steps), "state", state ? state : json_null());
     json_decref(r.server);
     json_decref(r.flags);
     d->history.closures[(size_t)cell * d->plan->blocks + block] = true;
@@ -465,7 +481,7 @@ int il__driver_group(il__driver *d, uint32_t group, uint32_t block, il_error *er
     if (n == 0) {
         return IL_OK;
     }
-    uint32_t model, backend = group_backend(d, group, &model);
+    uint32_t model, backend = il__driver_group_backend(d, group, &model);
     bool keep = il_plan_keeps_process(p, backend);
     char what[512];
     (void)snprintf(what, sizeof what, "%s  %s", p->study->backends[backend].name,
@@ -477,10 +493,12 @@ int il__driver_group(il__driver *d, uint32_t group, uint32_t block, il_error *er
     if (d->loaded != IL__NO_GROUP && (!keep || d->loaded != group)) {
         il__driver_unload(d);
     }
+    rc = il__driver_parity(d, group, block, err);
     for (uint32_t k = 0; rc == IL_OK && k < n && !il__driver_stopping(d); k++) {
         il_error why = {0};
         if (d->loaded != group) {
             rc = il__driver_load(d, group, block, &why, err);
+            rc = rc == IL_OK && why.code == IL_OK ? il__driver_parity(d, group, block, err) : rc;
             il__driver_tick(d, block, what, il_plan_load_estimate_ms(p, group));
         }
         if (rc == IL_OK && why.code != IL_OK) {

@@ -12,6 +12,7 @@
 #include "study/driver.h"
 #include "study/history.h"
 #include "study/journal.h"
+#include "study/parity.h"
 
 enum { IL__NO_GROUP = UINT32_MAX, IL__PICKS_PER_BACKEND = 3 };
 
@@ -42,6 +43,9 @@ typedef struct il__driver {
     uint32_t *order;                    /* storage for the items of a block */
     uint32_t *cells;                    /* storage for the cells of a group */
     json_t *runtimes;                   /* facts by backend */
+
+    bool parity_on;
+    char parity_dir[512]; /* scratch of the parity gate, "" while there is none */
 
     uint32_t n_pairs; /* A/A pairs of a block */
     uint32_t *pair_cell;
@@ -76,7 +80,33 @@ int il__driver_extend(il__driver *d, uint32_t block, bool *more, il_error *err);
 /* The plan line, when it differs from the last one. */
 int il__driver_write_plan(il__driver *d, il_error *err);
 
+/* driver_parity.c */
+/* Asks the group's backend the probe, unless its verdict is known or it is not the moment: a server
+ * is asked when it is loaded, everything else before. The code is about the journal alone. */
+int il__driver_parity(il__driver *d, uint32_t group, uint32_t block, il_error *err);
+/* What the verdict says of a call that went well. */
+void il__driver_parity_mark(const il__driver *d, uint32_t group, il_call_result *result,
+                            json_t *flags);
+void il__driver_parity_close(il__driver *d);
+
+/* driver_reference.c */
+/* Whether the fp32 reference can read and hold the model: path is what it reads. */
+int il__reference_supports(il__driver *d, const il_backend_model *model, il_error *err);
+/* Its logits, [n_ids][*columns], malloc'd; from the scratch directory where they are there. */
+int il__reference_rows(il__driver *d, const il_backend_model *model, const char *isa,
+                       const int32_t *ids, uint32_t n_ids, float **rows, uint32_t *columns,
+                       il_error *err);
+/* A file of float32 rows, malloc'd. */
+int il__logits_read(const char *path, uint32_t n_rows, float **rows, uint32_t *columns,
+                    il_error *err);
+/* The path of a file in the gate's scratch directory. */
+int il__parity_scratch(il__driver *d, const char *name, char *out, size_t out_bytes, il_error *err);
+
 /* driver_call.c */
+uint32_t il__driver_group_backend(const il__driver *d, uint32_t group, uint32_t *model);
+/* Tells a signal handler which process to end. */
+void il__driver_note_pid(il__driver *d, pid_t pid);
+pid_t il__driver_loaded_pid(const il__driver *d); /* 0: none */
 int il__driver_load(il__driver *d, uint32_t group, uint32_t block, il_error *load_error,
                     il_error *err);
 /* The same without its journal line, which is the caller's affair: *load is filled when *load_error

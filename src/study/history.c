@@ -16,6 +16,7 @@ int il_history_init(il_history *h, il_plan *p, uint32_t n_pairs, il_error *err)
     }
     size_t n_first = (size_t)p->n_cells * p->repetitions;
     h->calls = il_arena_alloc(&h->arena, p->n_calls);
+    h->parity = il_arena_alloc(&h->arena, p->n_groups);
     h->closures = il_arena_array(&h->arena, (size_t)p->n_cells * p->blocks, sizeof(bool));
     h->arms = il_arena_array(&h->arena, (size_t)p->blocks * n_pairs * 2, sizeof(uint32_t));
     h->sentinels = il_arena_array(&h->arena, p->blocks, sizeof(bool));
@@ -25,8 +26,8 @@ int il_history_init(il_history *h, il_plan *p, uint32_t n_pairs, il_error *err)
     h->colds = il_arena_array(&h->arena, (size_t)p->n_groups * 2 * h->cold_samples + 1, 1);
     h->first_e2e_ms = il_arena_array(&h->arena, n_first, sizeof(double));
     h->pair_cell = il_arena_array(&h->arena, n_pairs, sizeof(uint32_t));
-    if (!h->calls || !h->closures || !h->arms || !h->sentinels || !h->ceilings || !h->colds ||
-        !h->first_e2e_ms || !h->pair_cell) {
+    if (!h->calls || !h->parity || !h->closures || !h->arms || !h->sentinels || !h->ceilings ||
+        !h->colds || !h->first_e2e_ms || !h->pair_cell) {
         return il_fail(err, IL_E_NOMEM, "out of memory");
     }
     for (size_t i = 0; i < n_first; i++) {
@@ -183,6 +184,23 @@ static void take_cold(il_history *h, const json_t *line)
     }
 }
 
+/* The verdict of a group: found by its names. */
+static void take_parity(il_history *h, const json_t *line)
+{
+    const il_study *s = h->plan->study;
+    const char *backend = json_string_value(json_object_get(line, "backend"));
+    const char *model = json_string_value(json_object_get(line, "model"));
+    const char *verdict = json_string_value(json_object_get(line, "verdict"));
+    for (uint32_t i = 0; backend && model && verdict && i < h->plan->n_cells; i++) {
+        const il_cell *c = &h->plan->cells[i];
+        if (strcmp(s->backends[c->backend].name, backend) == 0 &&
+            strcmp(s->models[c->model].name, model) == 0) {
+            h->parity[c->group] =
+                (uint8_t)il_parity_verdict_read(verdict, s->backends[c->backend].kind);
+        }
+    }
+}
+
 static int take_line(json_t *line, uint64_t number, void *user, il_error *err)
 {
     il_history *h = user;
@@ -200,6 +218,8 @@ static int take_line(json_t *line, uint64_t number, void *user, il_error *err)
     }
     if (strcmp(kind, "call") == 0 || strcmp(kind, "failure") == 0) {
         take_call(h, line, kind[0] == 'f');
+    } else if (strcmp(kind, "parity") == 0) {
+        take_parity(h, line);
     } else if (strcmp(kind, "aa") == 0) {
         take_arm(h, line);
     } else if (strcmp(kind, "cold") == 0) {

@@ -7,6 +7,7 @@
 #define IL_STUDY_HISTORY_H
 
 #include "study/journal.h"
+#include "study/parity.h"
 #include "study/plan.h"
 
 typedef enum il_call_state {
@@ -24,9 +25,10 @@ typedef void (*il_history_observer)(void *user, uint32_t cell, uint32_t block, u
 typedef struct il_history {
     il_plan *plan;
     il_arena arena;
-    uint8_t *calls; /* [n_calls] il_call_state */
-    bool *closures; /* [cell · blocks + block] */
-    uint32_t *arms; /* [(block · n_pairs + pair) · 2 + arm] calls of its last attempt */
+    uint8_t *calls;  /* [n_calls] il_call_state */
+    uint8_t *parity; /* [n_groups] il_parity_verdict */
+    bool *closures;  /* [cell · blocks + block] */
+    uint32_t *arms;  /* [(block · n_pairs + pair) · 2 + arm] calls of its last attempt */
     bool *sentinels, *ceilings; /* [blocks] */
     bool *colds;                /* [(group · 2 + warm) · cold_samples + sample] cold starts */
     uint32_t cold_samples;      /* of each state of the page cache, 0 = none wanted */

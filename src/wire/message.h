@@ -129,12 +129,13 @@ typedef struct il_wire_call_reply {
     double prefill_event_ms, decode_event_ms, gpu_peak_mb; /* NaN: not measured */
     uint32_t batch;
     const int32_t *gen_ids; /* to write: batch × (n_steps + 1), argmax of prefill first; or NULL */
+    int32_t *gen_ids_out;   /* to read: room for n_steps + 1 ids of the first row; or NULL */
 } il_wire_call_reply;
 
 json_t *il_wire_call_reply_json(int64_t id, const il_wire_call_reply *reply);
 /* out->split, out->n_steps (what was asked for) and out->t_step_ns (room for that many; not needed
  * when unsplit) are set by the caller. Stamps that step back, another number of steps, stamps in an
- * unsplit reply: IL_E_PROTOCOL. gen_ids is not read. */
+ * unsplit reply: IL_E_PROTOCOL. gen_ids_out is left alone where the reply has no such ids. */
 int il_wire_call_reply_read(const json_t *message, il_wire_call_reply *out, il_error *err);
 
 typedef struct il_wire_logits_reply {

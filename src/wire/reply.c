@@ -325,6 +325,16 @@ static void read_stamps(il__fields *f, il_wire_call_reply *out)
     }
 }
 
+static void read_gen_ids(const json_t *message, il_wire_call_reply *out)
+{
+    const json_t *row = json_array_get(json_object_get(message, "gen_ids"), 0);
+    for (uint32_t i = 0; json_array_size(row) == (size_t)out->n_steps + 1 && i <= out->n_steps;
+         i++) {
+        json_int_t id = json_integer_value(json_array_get(row, i));
+        out->gen_ids_out[i] = id >= 0 && id <= INT32_MAX ? (int32_t)id : -1;
+    }
+}
+
 int il_wire_call_reply_read(const json_t *message, il_wire_call_reply *out, il_error *err)
 {
     il__fields f = il__fields_of(message, "call reply", err);
@@ -349,6 +359,9 @@ int il_wire_call_reply_read(const json_t *message, il_wire_call_reply *out, il_e
     out->prefill_event_ms = il__want_f64(&f, "prefill_event_ms");
     out->decode_event_ms = il__want_f64(&f, "decode_event_ms");
     out->gpu_peak_mb = il__want_f64(&f, "gpu_peak_mb");
+    if (f.status == IL_OK && out->gen_ids_out) {
+        read_gen_ids(message, out);
+    }
     return f.status;
 }
 
