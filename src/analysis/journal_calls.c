@@ -419,18 +419,15 @@ static int add_counters(load *l, const json_t *line, const json_t *proof, il_err
     return rc;
 }
 
-/* The size of a model as its server tells it; no checkpoint is at hand to count. */
-static int add_size(il__journal *j, const json_t *line, const json_t *facts, il_error *err)
+/* A model as its server tells of it; no checkpoint is at hand to count. */
+static int add_served(il__journal *j, const json_t *line, json_t *facts, il_error *err)
 {
     const char *model = text_of(line, "model");
-    const char *runtime = text_of(json_object_get(facts, "worker"), "runtime");
-    double millions = number(facts, "params_millions");
-    if (!model || !(millions > 0)) {
+    if (!model || !(number(facts, "params_millions") > 0)) {
         return IL_OK;
     }
-    j->sizes = j->sizes ? j->sizes : json_object();
-    json_t *size = json_pack("[f,s]", millions, runtime ? runtime : "server");
-    return j->sizes && size && json_object_set_new(j->sizes, model, size) == 0
+    j->served = j->served ? j->served : json_object();
+    return j->served && json_object_set(j->served, model, facts) == 0
                ? IL_OK
                : il_fail(err, IL_E_NOMEM, "no memory for the facts of a load");
 }
@@ -443,7 +440,7 @@ static int add_load(load *l, const json_t *line, il_error *err)
     if (!backend || !json_is_object(facts)) {
         return IL_OK;
     }
-    int rc = add_size(l->journal, line, facts, err);
+    int rc = add_served(l->journal, line, facts, err);
     rc = rc ? rc : add_counters(l, line, json_object_get(facts, "counters"), err);
     if (rc != IL_OK) {
         return rc;
@@ -729,7 +726,7 @@ void il__journal_free(il__journal *journal)
     free(journal->extra);
     json_decref(journal->plan);
     json_decref(journal->ran);
-    json_decref(journal->sizes);
+    json_decref(journal->served);
     il_vector_free(&journal->calls);
     il_vector_free(&journal->steps);
     il_vector_free(&journal->arm_calls);

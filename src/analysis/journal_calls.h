@@ -46,7 +46,7 @@ typedef struct il__journal {
     il__texts texts; /* of calls */
     json_t *plan;    /* the last plan line */
     json_t *ran; /* backend name → what its worker said of itself: isa, threads; may be NULL */
-    json_t *sizes; /* model → [millions of parameters as a server told, its name]; may be NULL */
+    json_t *served; /* model → facts of its load at a server that tells its size; may be NULL */
     int64_t n_calls, blocks, warmups, repetitions;
     il_vector calls; /* il__call, by call_idx */
     uint8_t *extra;  /* [cell · blocks + block]: blocks beyond the least of a run with a target */

@@ -23,7 +23,7 @@ typedef struct sink {
 } sink;
 
 typedef struct plan_cell {
-    const json_t *cell, *model, *backend, *scenario, *ran, *size;
+    const json_t *cell, *model, *backend, *scenario, *ran, *served;
 } plan_cell;
 
 static const json_t *named(const json_t *plan, const char *list, const char *name)
@@ -75,6 +75,25 @@ static const char *prefill_source(const char *kind)
     return server ? "client_ttft" : "stamps";
 }
 
+/* What only the server knows of its model. A checkpoint that was counted goes before it. */
+static void fill_served(il_metric_row *row, const plan_cell *p)
+{
+    const struct {
+        il_column column;
+        const char *key;
+    } facts[] = {{IL_C_params_millions_measured, "params_millions"},
+                 {IL_C_params_total, "params_total"},
+                 {IL_C_n_layer, "n_layer"},
+                 {IL_C_d_model, "d_model"},
+                 {IL_C_n_head, "n_head"}};
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        if (isnan(row->v[facts[i].column].num)) {
+            row->v[facts[i].column].num = number(p->served, facts[i].key);
+        }
+    }
+    take_text(row, IL_C_dtype, p->served, "quantization");
+}
+
 /* The columns that are the same for every call of a cell. */
 static void fill_cell(il_metric_row *row, const plan_cell *p)
 {
@@ -106,15 +125,13 @@ static void fill_cell(il_metric_row *row, const plan_cell *p)
     row->v[IL_C_params_millions].num = number(p->model, "params_millions_config");
     row->v[IL_C_params_millions_config].num = number(p->model, "params_millions_config");
     row->v[IL_C_params_millions_measured].num = number(p->model, "params_millions_measured");
-    if (isnan(row->v[IL_C_params_millions_measured].num) && p->size) {
-        row->v[IL_C_params_millions_measured].num = json_number_value(json_array_get(p->size, 0));
-    }
     row->v[IL_C_params_total].num = number(p->model, "params_total");
     row->v[IL_C_params_non_embedding].num = number(p->model, "params_non_embedding");
     row->v[IL_C_params_active].num = number(p->model, "params_active");
     row->v[IL_C_n_layer].num = number(p->model, "n_layer");
     row->v[IL_C_d_model].num = number(p->model, "d_model");
     row->v[IL_C_n_head].num = number(p->model, "n_head");
+    fill_served(row, p);
     row->v[IL_C_gen_tokens_target].num = number(p->cell, "gen_tokens");
     row->v[IL_C_batch_size_config].num = number(p->cell, "batch_size");
 }
@@ -374,6 +391,16 @@ static void take_steady(settled *s, const il__call *call, double out[N_MODES])
     }
 }
 
+/* A model of a checkpoint meets several backends: what Ollama says is of its own rows alone. */
+static const json_t *served_of(const json_t *served, const json_t *backend, const char *model)
+{
+    const json_t *facts = json_object_get(served, model);
+    const char *runtime =
+        json_string_value(json_object_get(json_object_get(facts, "worker"), "runtime"));
+    const char *kind = json_string_value(json_object_get(backend, "kind"));
+    return runtime && kind && strcmp(runtime, kind) == 0 ? facts : NULL;
+}
+
 static int emit_calls(const il__journal *j, sink *out, il_error *err)
 {
     const il__call *calls = j->calls.data;
@@ -394,7 +421,8 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
             p.model = named(j->plan, "models", json_string_value(json_object_get(p.cell, "model")));
             p.backend =
                 named(j->plan, "backends", json_string_value(json_object_get(p.cell, "backend")));
-            p.size = json_object_get(j->sizes, json_string_value(json_object_get(p.cell, "model")));
+            p.served = served_of(j->served, p.backend,
+                                 json_string_value(json_object_get(p.cell, "model")));
             p.ran = json_object_get(j->ran, json_string_value(json_object_get(p.backend, "name")));
             p.scenario =
                 named(j->plan, "scenarios", json_string_value(json_object_get(p.cell, "scenario")));
@@ -415,19 +443,21 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
     return rc;
 }
 
-static void emit_params(const json_t *plan, const json_t *sizes, il_csv_writer *out)
+static void emit_params(const json_t *plan, const json_t *served_models, il_csv_writer *out)
 {
     size_t i;
     const json_t *model;
     json_array_foreach(json_object_get(plan, "models"), i, model)
     {
         double measured = number(model, "params_millions_measured");
-        const json_t *size =
-            json_object_get(sizes, json_string_value(json_object_get(model, "name")));
+        const json_t *served =
+            json_object_get(served_models, json_string_value(json_object_get(model, "name")));
         const char *source = isnan(measured) ? "config" : "checkpoint";
-        if (isnan(measured) && size) {
-            measured = json_number_value(json_array_get(size, 0));
-            source = json_string_value(json_array_get(size, 1));
+        if (isnan(measured) && served) {
+            const char *runtime =
+                json_string_value(json_object_get(json_object_get(served, "worker"), "runtime"));
+            measured = number(served, "params_millions");
+            source = runtime ? runtime : "server";
         }
         il_csv_text(out, json_string_value(json_object_get(model, "name")));
         il_csv_text(out, json_string_value(json_object_get(model, "kind")));
@@ -491,7 +521,7 @@ int il_rows_from_journal(il_rows *rows, const char *run_dir, const char *out_dir
         rc = open_sink(out_dir, &out, err);
         rc = rc ? rc : emit_calls(&journal, &out, err);
         if (rc == IL_OK) {
-            emit_params(journal.plan, journal.sizes, &out.params);
+            emit_params(journal.plan, journal.served, &out.params);
         }
         rc = rc ? rc : il_csv_close(&out.metrics, err);
         rc = rc ? rc : il_csv_close(&out.jsonl, err);

@@ -32,7 +32,7 @@ static json_t *probe_point(const il__ollama *o, const il__ollama_answer *a)
 
 const json_t *il__ollama_prove(il__ollama *o)
 {
-    static const uint32_t lengths[] = {6, 18, 12, 18, 12, 6};
+    static const uint32_t lengths[] = {6, 16, 11, 16, 11, 6, 11, 6, 16};
     const json_t *known = json_object_get(o->proved, o->name);
     if (known) {
         return known;
