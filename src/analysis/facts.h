@@ -101,6 +101,13 @@ typedef struct il_step_call {
     double context_tok; /* in the cache of one sequence before its first step; NaN unknown */
 } il_step_call;
 
+/* One generation of a server's proof of its counters: tokens it counted, the counter, and the
+ * client's time over some of the same steps. */
+typedef struct il_counter_point {
+    char backend[64], model[192], counter[24];
+    double n_tok, counter_ms, client_steps, client_ms;
+} il_counter_point;
+
 /* What the study wants kept; NaN where it does not say. */
 typedef struct il_slo {
     double itl_ms, ttft_ms, tail_ms, tail_quantile, memory_bytes;
@@ -125,6 +132,8 @@ typedef struct il_run_facts {
     size_t n_ceilings;
     il_parity_line *parity; /* in the order of the journal */
     size_t n_parity;
+    il_counter_point *counters; /* in the order of the journal */
+    size_t n_counters;
     il_block_call *calls; /* sorted by cell, then block */
     size_t n_calls;
     il_run_sampling sampling;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLAGS_BYTES = 512 };
+enum { FLAGS_BYTES = 512, MOST_PROOFS = 1000 };
 
 typedef struct load {
     il__journal *journal;
@@ -178,6 +178,9 @@ static void read_times(const json_t *line, il__call *call)
         call->decode_ms = (double)(end - json_integer_value(first)) / 1e6;
         call->e2e_ms = (double)(end - json_integer_value(start)) / 1e6;
     }
+    if (!isnan(call->server_prefill_ms)) {
+        call->prefill_ms = call->server_prefill_ms; /* the forward pass; the client saw ttft_ms */
+    }
 }
 
 /* The time of every step of a measured call, from stamp to stamp. */
@@ -249,6 +252,10 @@ static void read_call(const json_t *line, il__call *call)
     call->server_total_ms = number(server, "total_duration_ms");
     call->server_load_ms = number(server, "load_ms");
     call->ttft_ms = number(server, "ttft_ms");
+    call->server_prefill_ms = number(server, "prefill_ms");
+    if (json_is_integer(json_object_get(server, "gen_tokens_raw"))) {
+        call->gen_tokens_raw = number(server, "gen_tokens_raw"); /* compat: all it generated */
+    }
     if (strcmp(call->status, "ok") == 0 || strcmp(call->status, "flagged") == 0) {
         read_times(line, call);
     }
@@ -372,6 +379,60 @@ static int add_ceiling(load *l, const json_t *line, il_error *err)
     return rc;
 }
 
+static int add_counter(load *l, const il_counter_point *p, il_error *err)
+{
+    il_run_facts *f = l->facts;
+    int rc = grow((void **)&f->counters, &l->journal->cap_counters, f->n_counters, sizeof *p, err);
+    if (rc == IL_OK) {
+        f->counters[f->n_counters++] = *p;
+    }
+    return rc;
+}
+
+/* What a server's counter said beside the client's stamps. Later loads of a model repeat it. */
+static int add_counters(load *l, const json_t *line, const json_t *proof, il_error *err)
+{
+    const char *backend = text_of(line, "backend"), *model = text_of(line, "model");
+    const char *counter = text_of(proof, "counter");
+    size_t i;
+    const json_t *point;
+    int rc = IL_OK;
+    for (size_t k = 0; model && k < l->facts->n_counters; k++) {
+        if (strcmp(l->facts->counters[k].backend, backend) == 0 &&
+            strcmp(l->facts->counters[k].model, model) == 0) {
+            return IL_OK;
+        }
+    }
+    json_array_foreach(json_object_get(proof, "points"), i, point)
+    {
+        il_counter_point p = {.n_tok = number(point, "n"),
+                              .counter_ms = number(point, "eval_ns") * 1e-6,
+                              .client_steps = number(point, "steps"),
+                              .client_ms = number(point, "client_ns") * 1e-6};
+        (void)snprintf(p.backend, sizeof p.backend, "%s", backend);
+        (void)snprintf(p.model, sizeof p.model, "%s", model ? model : "");
+        (void)snprintf(p.counter, sizeof p.counter, "%s", counter ? counter : "");
+        if (rc == IL_OK && i < MOST_PROOFS && p.model[0] && p.counter[0] && p.n_tok > 0 &&
+            p.client_steps > 0 && p.client_ms > 0 && p.counter_ms >= 0) {
+            rc = add_counter(l, &p, err);
+        }
+    }
+    return rc;
+}
+
+/* A model as its server tells of it; no checkpoint is at hand to count. */
+static int add_served(il__journal *j, const json_t *line, json_t *facts, il_error *err)
+{
+    const char *model = text_of(line, "model");
+    if (!model || !(number(facts, "params_millions") > 0)) {
+        return IL_OK;
+    }
+    j->served = j->served ? j->served : json_object();
+    return j->served && json_object_set(j->served, model, facts) == 0
+               ? IL_OK
+               : il_fail(err, IL_E_NOMEM, "no memory for the facts of a load");
+}
+
 /* A load: the kernels and threads that "auto" and 0 of the plan became. */
 static int add_load(load *l, const json_t *line, il_error *err)
 {
@@ -379,6 +440,11 @@ static int add_load(load *l, const json_t *line, il_error *err)
     json_t *facts = json_object_get(line, "facts");
     if (!backend || !json_is_object(facts)) {
         return IL_OK;
+    }
+    int rc = add_served(l->journal, line, facts, err);
+    rc = rc ? rc : add_counters(l, line, json_object_get(facts, "counters"), err);
+    if (rc != IL_OK) {
+        return rc;
     }
     l->journal->ran = l->journal->ran ? l->journal->ran : json_object();
     return l->journal->ran && json_object_set(l->journal->ran, backend, facts) == 0
@@ -687,6 +753,7 @@ void il__journal_free(il__journal *journal)
     free(journal->extra);
     json_decref(journal->plan);
     json_decref(journal->ran);
+    json_decref(journal->served);
     il_vector_free(&journal->calls);
     il_vector_free(&journal->steps);
     il_vector_free(&journal->arm_calls);

@@ -32,6 +32,7 @@ typedef struct il__call {
     double event_prefill_ms, event_decode_ms, gpu_peak_mb;
     double rss_bytes; /* of the worker, after the call */
     double server_wall_ms, server_total_ms, server_load_ms, ttft_ms;
+    double server_prefill_ms; /* NaN: it has no such counter */
 #define FIELD(name) double name;
     IL__CALL_NUMBER_MAP(FIELD)
     IL__STATE_NUMBER_MAP(FIELD)
@@ -45,6 +46,7 @@ typedef struct il__journal {
     il__texts texts; /* of calls */
     json_t *plan;    /* the last plan line */
     json_t *ran; /* backend name → what its worker said of itself: isa, threads; may be NULL */
+    json_t *served; /* model → facts of its load at a server that tells its size; may be NULL */
     int64_t n_calls, blocks, warmups, repetitions;
     il_vector calls; /* il__call, by call_idx */
     uint8_t *extra;  /* [cell · blocks + block]: blocks beyond the least of a run with a target */
@@ -53,7 +55,7 @@ typedef struct il__journal {
         steps; /* double: ms of each step of each measured call, in the order of the journal */
     const char *scratch_dir;
     il_vector arm_calls; /* il__arm_call, in the order of the journal */
-    size_t cap_sentinels, cap_ceilings, cap_parity;
+    size_t cap_sentinels, cap_ceilings, cap_parity, cap_counters;
 } il__journal;
 
 int il__journal_load(const char *path, const char *scratch_dir, il__journal *out,

@@ -23,7 +23,7 @@ typedef struct sink {
 } sink;
 
 typedef struct plan_cell {
-    const json_t *cell, *model, *backend, *scenario, *ran;
+    const json_t *cell, *model, *backend, *scenario, *ran, *served;
 } plan_cell;
 
 static const json_t *named(const json_t *plan, const char *list, const char *name)
@@ -75,6 +75,25 @@ static const char *prefill_source(const char *kind)
     return server ? "client_ttft" : "stamps";
 }
 
+/* What only the server knows of its model. A checkpoint that was counted goes before it. */
+static void fill_served(il_metric_row *row, const plan_cell *p)
+{
+    const struct {
+        il_column column;
+        const char *key;
+    } facts[] = {{IL_C_params_millions_measured, "params_millions"},
+                 {IL_C_params_total, "params_total"},
+                 {IL_C_n_layer, "n_layer"},
+                 {IL_C_d_model, "d_model"},
+                 {IL_C_n_head, "n_head"}};
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        if (isnan(row->v[facts[i].column].num)) {
+            row->v[facts[i].column].num = number(p->served, facts[i].key);
+        }
+    }
+    take_text(row, IL_C_dtype, p->served, "quantization");
+}
+
 /* The columns that are the same for every call of a cell. */
 static void fill_cell(il_metric_row *row, const plan_cell *p)
 {
@@ -112,8 +131,20 @@ static void fill_cell(il_metric_row *row, const plan_cell *p)
     row->v[IL_C_n_layer].num = number(p->model, "n_layer");
     row->v[IL_C_d_model].num = number(p->model, "d_model");
     row->v[IL_C_n_head].num = number(p->model, "n_head");
+    fill_served(row, p);
     row->v[IL_C_gen_tokens_target].num = number(p->cell, "gen_tokens");
     row->v[IL_C_batch_size_config].num = number(p->cell, "batch_size");
+}
+
+/* What the original study projects for servers that stop early: the time of a token times the
+ * length asked for. */
+static void fill_equivalent(il_metric_row *row)
+{
+    il_value *v = row->v;
+    bool server = v[IL_C_backend_kind].text && strcmp(v[IL_C_backend_kind].text, "ollama") == 0;
+    double per_token = v[IL_C_kv_decode_ms_per_token].num, target = v[IL_C_gen_tokens_target].num;
+    v[IL_C_gen_tokens_equiv].num = server && !isnan(per_token) ? target : NAN;
+    v[IL_C_kv_decode_ms_equiv].num = server ? per_token * target : NAN;
 }
 
 static void fill_call(il_metric_row *row, const il__call *call)
@@ -139,11 +170,14 @@ static void fill_call(il_metric_row *row, const il__call *call)
     v[IL_C_prefill_ms].num = call->prefill_ms;
     row->v[IL_C_prefill_source] = (il_value){"", 0, NAN};
     if (!isnan(call->prefill_ms)) {
-        set_text(row, IL_C_prefill_source, prefill_source(v[IL_C_backend_kind].text));
+        set_text(row, IL_C_prefill_source,
+                 isnan(call->server_prefill_ms) ? prefill_source(v[IL_C_backend_kind].text)
+                                                : "server");
     }
     v[IL_C_kv_decode_ms].num = call->decode_ms;
     v[IL_C_kv_decode_ms_per_token].num =
         call->decode_steps > 0 ? call->decode_ms / call->decode_steps : NAN;
+    fill_equivalent(row);
     v[IL_C_prefill_cuda_event_ms].num = call->event_prefill_ms;
     v[IL_C_kv_decode_cuda_event_ms].num = call->event_decode_ms;
     v[IL_C_gpu_peak_mb].num = call->gpu_peak_mb;
@@ -273,6 +307,7 @@ static il__call blank_call(void)
                       .server_total_ms = NAN,
                       .server_load_ms = NAN,
                       .ttft_ms = NAN,
+                      .server_prefill_ms = NAN,
                       .status = "",
                       .reason = "",
                       .message = "",
@@ -356,6 +391,16 @@ static void take_steady(settled *s, const il__call *call, double out[N_MODES])
     }
 }
 
+/* A model of a checkpoint meets several backends: what Ollama says is of its own rows alone. */
+static const json_t *served_of(const json_t *served, const json_t *backend, const char *model)
+{
+    const json_t *facts = json_object_get(served, model);
+    const char *runtime =
+        json_string_value(json_object_get(json_object_get(facts, "worker"), "runtime"));
+    const char *kind = json_string_value(json_object_get(backend, "kind"));
+    return runtime && kind && strcmp(runtime, kind) == 0 ? facts : NULL;
+}
+
 static int emit_calls(const il__journal *j, sink *out, il_error *err)
 {
     const il__call *calls = j->calls.data;
@@ -376,6 +421,8 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
             p.model = named(j->plan, "models", json_string_value(json_object_get(p.cell, "model")));
             p.backend =
                 named(j->plan, "backends", json_string_value(json_object_get(p.cell, "backend")));
+            p.served = served_of(j->served, p.backend,
+                                 json_string_value(json_object_get(p.cell, "model")));
             p.ran = json_object_get(j->ran, json_string_value(json_object_get(p.backend, "name")));
             p.scenario =
                 named(j->plan, "scenarios", json_string_value(json_object_get(p.cell, "scenario")));
@@ -396,18 +443,27 @@ static int emit_calls(const il__journal *j, sink *out, il_error *err)
     return rc;
 }
 
-static void emit_params(const json_t *plan, il_csv_writer *out)
+static void emit_params(const json_t *plan, const json_t *served_models, il_csv_writer *out)
 {
     size_t i;
     const json_t *model;
     json_array_foreach(json_object_get(plan, "models"), i, model)
     {
         double measured = number(model, "params_millions_measured");
+        const json_t *served =
+            json_object_get(served_models, json_string_value(json_object_get(model, "name")));
+        const char *source = isnan(measured) ? "config" : "checkpoint";
+        if (isnan(measured) && served) {
+            const char *runtime =
+                json_string_value(json_object_get(json_object_get(served, "worker"), "runtime"));
+            measured = number(served, "params_millions");
+            source = runtime ? runtime : "server";
+        }
         il_csv_text(out, json_string_value(json_object_get(model, "name")));
         il_csv_text(out, json_string_value(json_object_get(model, "kind")));
         il_csv_f64(out, number(model, "params_millions_config"));
         il_csv_f64(out, measured);
-        il_csv_text(out, isnan(measured) ? "config" : "checkpoint");
+        il_csv_text(out, source);
         il_csv_end_row(out);
     }
 }
@@ -465,7 +521,7 @@ int il_rows_from_journal(il_rows *rows, const char *run_dir, const char *out_dir
         rc = open_sink(out_dir, &out, err);
         rc = rc ? rc : emit_calls(&journal, &out, err);
         if (rc == IL_OK) {
-            emit_params(journal.plan, &out.params);
+            emit_params(journal.plan, journal.served, &out.params);
         }
         rc = rc ? rc : il_csv_close(&out.metrics, err);
         rc = rc ? rc : il_csv_close(&out.jsonl, err);

@@ -78,6 +78,7 @@ void il__stream_row(char *out, size_t out_bytes, const il__run *run, il_text_id 
     X(il__write_overhead)                                                                          \
     X(il__write_warmup)                                                                            \
     X(il__write_servers)                                                                           \
+    X(il__write_server_counters)                                                                   \
     X(il__write_events)                                                                            \
     X(il__write_architecture)                                                                      \
     X(il__write_laws)                                                                              \

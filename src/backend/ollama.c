@@ -245,26 +245,48 @@ static int read_back(il__ollama *o, const il_backend_model *model, il_error *err
     return rc;
 }
 
+/* "ARCH.KEY" of model_info, null when it is not there. */
+static json_t *info_of(const json_t *shown, const char *key)
+{
+    const json_t *info = json_object_get(shown, "model_info");
+    const char *arch = json_string_value(json_object_get(info, "general.architecture"));
+    char name[160];
+    (void)snprintf(name, sizeof name, "%s%s", key[0] == '.' && arch ? arch : "", key);
+    const json_t *value = json_object_get(info, name);
+    return json_is_integer(value) ? json_integer(json_integer_value(value)) : json_null();
+}
+
+static const char *processor_of(const il__ollama *o)
+{
+    if (o->size_vram_bytes <= 0) {
+        return o->size_vram_bytes < 0 ? NULL : "cpu";
+    }
+    return o->size_vram_bytes >= o->size_bytes ? "gpu" : "cpu+gpu";
+}
+
+static json_t *bytes_or_null(int64_t n_bytes)
+{
+    return n_bytes < 0 ? json_null() : json_integer(n_bytes);
+}
+
 static json_t *facts_of(const il__ollama *o, const json_t *shown)
 {
     const json_t *details = json_object_get(shown, "details");
-    const json_t *info = json_object_get(shown, "model_info");
     const char *size = json_string_value(json_object_get(details, "parameter_size"));
-    const json_t *count = json_object_get(info, "general.parameter_count");
-    const char *processor = o->size_vram_bytes < 0                ? NULL
-                            : o->size_vram_bytes == 0             ? "cpu"
-                            : o->size_vram_bytes >= o->size_bytes ? "gpu"
-                                                                  : "cpu+gpu";
+    const char *type = json_string_value(json_object_get(details, "quantization_level"));
     json_t *facts = json_pack(
-        "{s:{s:s,s:s},s:s,s:s,s:s?,s:s?,s:o,s:o?,s:I,s:I,s:o,s:o,s:s?}", "worker", "runtime",
-        "ollama", "runtime_version", o->version, "model", o->name, "digest", o->digest,
-        "quantization", json_string_value(json_object_get(details, "quantization_level")),
+        "{s:{s:s,s:s},s:s,s:s,s:s?,s:s?,s:o,s:I,s:I,s:o,s:o,s:s?}", "worker", "runtime", "ollama",
+        "runtime_version", o->version, "model", o->name, "digest", o->digest, "quantization", type,
         "parameter_size", size, "params_millions", il_json_real(il__ollama_millions(size)),
-        "parameter_count", json_is_integer(count) ? json_integer(json_integer_value(count)) : NULL,
         "num_ctx_asked", (json_int_t)o->num_ctx_asked, "num_ctx", (json_int_t)o->num_ctx,
-        "size_bytes", o->size_bytes < 0 ? json_null() : json_integer(o->size_bytes),
-        "size_vram_bytes", o->size_vram_bytes < 0 ? json_null() : json_integer(o->size_vram_bytes),
-        "processor", processor);
+        "size_bytes", bytes_or_null(o->size_bytes), "size_vram_bytes",
+        bytes_or_null(o->size_vram_bytes), "processor", processor_of(o));
+    if (facts) {
+        (void)json_object_set_new(facts, "params_total", info_of(shown, "general.parameter_count"));
+        (void)json_object_set_new(facts, "n_layer", info_of(shown, ".block_count"));
+        (void)json_object_set_new(facts, "d_model", info_of(shown, ".embedding_length"));
+        (void)json_object_set_new(facts, "n_head", info_of(shown, ".attention.head_count"));
+    }
     return facts;
 }
 

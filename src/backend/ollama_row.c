@@ -118,10 +118,10 @@ static const char *cache_before(il__ollama *o, const il_call_request *request, c
 {
     bool same = o->last_prompt && strcmp(o->last_prompt, prompt) == 0;
     *rc = IL_OK;
-    if (o->tr121 && same) {
-        return "kept";
+    if (same && (o->tr121 || request->salted)) {
+        return "kept"; /* the original's way, or a probe of the cache */
     }
-    if (o->last_prompt && !o->tr121 && (same || !request->salted)) {
+    if (o->last_prompt && !o->tr121 && !request->salted) {
         *rc = evict(o, prompt, err);
         return "evicted";
     }

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * server_counters.csv: which steps a server's decode counter covers. A server that returns N tokens
+ * ran N − 1 decode steps after its prefill; whether its counter holds the time of N steps or of
+ * N − 1 is told by the counter in steps of the client's clock within the same call, against N.
+ */
+#include "analysis/tables.h"
+
+#include "stats/ols.h"
+#include "stats/order.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEAST_LENGTHS = 3 };
+
+static const char *const columns[] = {
+    "backend",      "model",           "counter",        "n",
+    "n_lengths",    "slope_per_token", "slope_ci_low",   "slope_ci_high",
+    "offset_steps", "offset_ci_low",   "offset_ci_high", "verdict",
+    "decode_steps", "because"};
+
+typedef struct proof {
+    size_t n, n_lengths;
+    double slope, slope_low, slope_high, offset, low, high;
+    const char *verdict;
+    char because[160];
+} proof;
+
+static size_t lengths_of(const double *x, size_t n)
+{
+    size_t different = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool seen = false;
+        for (size_t k = 0; k < i && !seen; k++) {
+            seen = x[k] == x[i];
+        }
+        different += !seen;
+    }
+    return different;
+}
+
+/* An interval that leaves no room for the other answer. */
+static void judge(proof *p)
+{
+    if (p->low > 0.5 && p->high < 1.5) {
+        p->verdict = "N-1";
+    } else if (p->low > -0.5 && p->high < 0.5) {
+        p->verdict = "N";
+    } else {
+        p->verdict = "undecided";
+        (void)snprintf(p->because, sizeof p->because,
+                       "the interval of the offset leaves room for 0 and for 1 step");
+    }
+}
+
+/* The slope shows that the counter grows by a step a token; the offset is what N is more than the
+ * steps covered, its median with the exact interval, because a machine that is busy otherwise makes
+ * some calls far off. residuals: as long as y. */
+static int fit(const double *x, const double *y, double *residuals, proof *p, il_error *err)
+{
+    il_ols line;
+    il_interval offset;
+    int rc = il_ols_fit(x, y, p->n, 1, &line, NULL, NULL, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    p->slope = line.coef[1];
+    il_ols_interval(&line, 1, 0.95, &p->slope_low, &p->slope_high);
+    for (size_t i = 0; i < p->n; i++) {
+        residuals[i] = x[i] - y[i];
+    }
+    rc = il_quantile_interval(residuals, p->n, 0.5, 0.95, &offset, NULL, NULL);
+    p->offset = offset.estimate;
+    if (rc != IL_OK) {
+        p->verdict = "undecided";
+        (void)snprintf(p->because, sizeof p->because,
+                       "%zu generations are too few for an interval of the offset", p->n);
+    } else if (!(p->slope_low < 1.2 && p->slope_high > 0.8)) {
+        p->verdict = "undecided";
+        (void)snprintf(p->because, sizeof p->because,
+                       "the counter does not grow by a step of the client's clock a token");
+    } else {
+        p->low = offset.low;
+        p->high = offset.high;
+        judge(p);
+    }
+    return IL_OK;
+}
+
+/* x, y and residuals have room for every point of the run. */
+static int prove(const il_run_facts *facts, const char *backend, const char *model, double *x,
+                 double *y, double *residuals, proof *p, il_error *err)
+{
+    *p = (proof){.slope = NAN,
+                 .slope_low = NAN,
+                 .slope_high = NAN,
+                 .offset = NAN,
+                 .low = NAN,
+                 .high = NAN,
+                 .verdict = "not_measured"};
+    for (size_t i = 0; i < facts->n_counters; i++) {
+        const il_counter_point *point = &facts->counters[i];
+        if (strcmp(point->backend, backend) == 0 && strcmp(point->model, model) == 0) {
+            x[p->n] = point->n_tok;
+            y[p->n++] = point->counter_ms / (point->client_ms / point->client_steps);
+        }
+    }
+    p->n_lengths = lengths_of(x, p->n);
+    if (p->n_lengths < LEAST_LENGTHS || p->n < LEAST_LENGTHS + 1) {
+        (void)snprintf(p->because, sizeof p->because,
+                       "%zu generations of %zu lengths could be used; %d lengths are needed", p->n,
+                       p->n_lengths, LEAST_LENGTHS);
+        return IL_OK;
+    }
+    return fit(x, y, residuals, p, err);
+}
+
+static void write_row(const char *backend, const char *model, const proof *p, il_csv_writer *out)
+{
+    il_csv_text(out, backend);
+    il_csv_text(out, model);
+    il_csv_text(out, "eval_duration");
+    il_csv_i64(out, (int64_t)p->n);
+    il_csv_i64(out, (int64_t)p->n_lengths);
+    const double values[] = {p->slope, p->slope_low, p->slope_high, p->offset, p->low, p->high};
+    for (size_t i = 0; i < IL__COUNT_OF(values); i++) {
+        il_csv_f64(out, values[i]);
+    }
+    il_csv_text(out, p->verdict);
+    il_csv_text(out, "client_stamps_of_N-1");
+    il_csv_text(out, p->because);
+    il_csv_end_row(out);
+}
+
+/* Whether an earlier cell has the same backend and model. */
+static bool is_repeat(const il__run *run, size_t index)
+{
+    const il_cell *cell = il_rows_cell(run->rows, index);
+    for (size_t i = 0; i < index; i++) {
+        const il_cell *other = il_rows_cell(run->rows, i);
+        if (other->backend == cell->backend && other->model == cell->model) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int il__write_server_counters(const il__run *run, il_error *err)
+{
+    const il_run_facts *facts = run->facts;
+    il_csv_writer out = {.fd = -1};
+    double *xy = calloc(3 * facts->n_counters + 1, sizeof *xy);
+    if (!xy) {
+        return il_fail(err, IL_E_NOMEM, "no memory for the proofs of counters");
+    }
+    int rc = il__table_open(run, "server_counters.csv", columns, IL__COUNT_OF(columns), &out, err);
+    for (size_t i = 0; rc == IL_OK && i < il_rows_cell_count(run->rows); i++) {
+        const il_cell *cell = il_rows_cell(run->rows, i);
+        if (!il__is_kind(run, cell, "ollama") || cell->n_measured == 0 || is_repeat(run, i)) {
+            continue;
+        }
+        const char *backend = il__text(run, cell->backend), *model = il__text(run, cell->model);
+        proof p;
+        rc = prove(facts, backend, model, xy, xy + facts->n_counters, xy + 2 * facts->n_counters,
+                   &p, err);
+        if (rc == IL_OK) {
+            write_row(backend, model, &p, &out);
+        }
+    }
+    rc = rc ? rc : il_csv_close(&out, err);
+    il_csv_abandon(&out);
+    free(xy);
+    return rc;
+}
