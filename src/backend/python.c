@@ -81,7 +81,7 @@ static const char ask_program[] =
     "sys.path[:] = [p for p in sys.path if p]\n"
     "if sys.version_info < (3, 9): sys.exit('Python 3.9 or newer is needed, this is '"
     " + sys.version.split()[0])\n"
-    "print(*[m for m in sys.argv[1:] if find_spec(m) is None], sep=', ')\n";
+    "print('missing:', ', '.join(m for m in sys.argv[1:] if find_spec(m) is None))\n";
 
 static int ask_packages(il__python_backend *p, il_error *err)
 {
@@ -96,13 +96,17 @@ static int ask_packages(il__python_backend *p, il_error *err)
         return rc;
     }
     output.text[strcspn(output.text, "\n")] = '\0';
-    if (output.exit_status == 0 && output.text[0] == '\0') {
+    static const char head[] = "missing: ";
+    bool answered = strncmp(output.text, head, sizeof head - 1) == 0;
+    const char *missing = answered ? output.text + sizeof head - 1 : "";
+    if (answered && output.exit_status == 0 && missing[0] == '\0') {
         return IL_OK;
     }
-    if (output.exit_status == 0) {
-        rc = il_fail(err, IL_E_NOT_FOUND, "this Python has no package %.100s", output.text);
+    if (missing[0]) {
+        rc = il_fail(err, IL_E_NOT_FOUND, "this Python has no package %.100s", missing);
     } else {
-        rc = il_fail(err, IL_E_NOT_FOUND, "this Python cannot be used: %.200s", output.text);
+        rc = il_fail(err, IL_E_NOT_FOUND, "this Python cannot be used: %.200s",
+                     output.text[0] ? output.text : "it answers nothing");
     }
     il_error_where(err, "%s", p->python);
     il_error_hint(err,

@@ -190,9 +190,10 @@ class Hf(iw.Runtime):
             return
         import torch._dynamo
         # Every batch size, cache size and prompt length is compiled for itself.
+        limits = self.torch._dynamo.config
         for name in ("cache_size_limit", "recompile_limit"):
-            if hasattr(torch_dynamo_config := self.torch._dynamo.config, name):
-                setattr(torch_dynamo_config, name, 256)
+            if hasattr(limits, name):
+                setattr(limits, name, 256)
         sliding = bool(getattr(self.text_config, "sliding_window", None))
         fixed = self.options.cache == "static" and not sliding
         self.compiled = self.torch.compile(self.model, mode=self.options.mode,
@@ -464,7 +465,7 @@ class Hf(iw.Runtime):
     def facts(self):
         torch, opt, config = self.torch, self.options, self.text_config
         parameters = list(self.model.parameters())
-        attention = getattr(self.config, "_attn_implementation", None) or "unknown"
+        attention = getattr(self.model.config, "_attn_implementation", None) or "unknown"
         facts = {
             "dtype": opt.dtype, "device": opt.device, "threads": self.threads,
             "logits": opt.logits, "logits_how": self.forward.how,
