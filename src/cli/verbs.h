@@ -27,9 +27,9 @@
     X(il_verb_model_tokenize)                                                                      \
     X(il_verb_runtimes_list)                                                                       \
     X(il_verb_runtimes_install)                                                                    \
+    X(il_verb_runtimes_path)                                                                       \
     X(il_verb_completion)                                                                          \
-    X(il_verb_man)                                                                                 \
-    X(il_verb_runtimes_path)
+    X(il_verb_man)
 
 #define IL_VERB_DECLARE(symbol) extern const il_verb symbol;
 IL_VERB_MAP(IL_VERB_DECLARE)
