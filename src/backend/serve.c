@@ -9,6 +9,7 @@
 #include "os/process.h"
 #include "os/process_tree.h"
 #include "os/runtimes_dir.h"
+#include "os/tail.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -133,14 +134,34 @@ static int health_status(il__http *http, const char *path)
     return status;
 }
 
+/* The first line that complains: nearest to the cause, where the last one may be the end of a
+ * traceback. "" when none does or it is the last one. */
+static void first_complaint(il__server *server, const char *last, char *out, size_t out_bytes)
+{
+    static char text[IL_TAIL_BYTES]; /* what it wrote, once, on the way to an error */
+    out[0] = '\0';
+    (void)il_process_stderr_text(server->process, text, sizeof text);
+    char *rest = text;
+    for (char *line; !out[0] && (line = strsep(&rest, "\n")) != NULL;) {
+        if (strcasestr(line, "error") || strcasestr(line, "failed")) {
+            (void)snprintf(out, out_bytes, "%s", line);
+        }
+    }
+    if (strncmp(out, last, strlen(out)) == 0) {
+        out[0] = '\0';
+    }
+}
+
 static int explain_death(il__server *server, const char *program, il_process_state state,
                          il_error *err)
 {
-    char how[96];
+    char how[96], first[140];
     il_process_describe(state, how, sizeof how);
     const char *line = il__server_last_line(server);
-    int rc = il_fail(err, IL_E_CRASHED, "the server %s before it was ready%s%.200s", how,
-                     line[0] ? ": " : " and said nothing", line);
+    first_complaint(server, line, first, sizeof first);
+    int rc =
+        il_fail(err, IL_E_CRASHED, "the server %s before it was ready%s%.150s%s%s", how,
+                line[0] ? ": " : " and said nothing", line, first[0] ? "; before: " : "", first);
     il_error_where(err, "%s", program);
     return rc;
 }
@@ -221,7 +242,7 @@ static int start_once(const il__serve_request *request, const char *program, il_
         rc = wait_ready(server, program, http, health, request->ready_s, t_ready_ns, err);
     }
     if (rc == IL_E_CRASHED) {
-        static char text[65536]; /* what it wrote, once, on the way to an error */
+        static char text[IL_TAIL_BYTES];
         (void)il_process_stderr_text(server->process, text, sizeof text);
         *port_taken =
             strcasestr(text, "address already in use") || strcasestr(text, "couldn't bind");

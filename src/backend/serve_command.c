@@ -106,6 +106,7 @@ static int make_llama(const il__serve_request *r, const char *program, uint16_t 
         number(c, "--ctx-size", (uint64_t)r->n_ctx * parallel_of(r));
     }
     number(c, "--n-gpu-layers", cuda ? 999 : 0);
+    number(c, "--cache-ram", 0); /* no cache of prompts that left their slot */
     if (r->served_name) {
         words(c, "--alias", r->served_name, NULL);
     }

@@ -85,7 +85,7 @@ static int fake_server(const char *mode)
     uint16_t port = colon ? (uint16_t)strtol(colon + 1, NULL, 10) : 0;
     note_pid("server", getpid());
     if (strcmp(mode, "dies") == 0) {
-        (void)puts("loading");
+        (void)puts("loading\nfake: load failed: bad magic\nTraceback: error");
         (void)fflush(stdout);
         (void)fprintf(stderr, "fake: no such model\n\n");
         return 3;
@@ -233,6 +233,7 @@ static void dies_at_once(void **state)
     assert_int_equal(start(10, &server, &err), IL_E_CRASHED);
     assert_non_null(strstr(err.what, "status 3"));
     assert_non_null(strstr(err.what, "fake: no such model"));
+    assert_non_null(strstr(err.what, "before: fake: load failed: bad magic"));
     assert_non_null(strstr(err.where, "ollama/bin/ollama"));
     assert_int_equal(private_dirs(), 0);
 }

@@ -36,11 +36,12 @@ compile() {
         CGO_CFLAGS="-O3 -g0 -march=native" CGO_CXXFLAGS="-O3 -g0 -march=native -I/usr/include/stb" \
         GOPATH="$work/gopath" GOMODCACHE="$work/gomod" GOCACHE="$work/gocache" \
         GOFLAGS="${GOFLAGS:-} -modcacherw" GOBIN="$work/gobin" \
-        "$go" install "github.com/ollama/ollama@$ollama_version"
+        "$go" install -ldflags "-X=github.com/ollama/ollama/version.Version=${ollama_version#v}" \
+        "github.com/ollama/ollama@$ollama_version"
 }
 copy() { cp "$work/gobin/ollama" "$build/bin/ollama"; }
 
-begin ollama 1 "$@"
+begin ollama 2 "$@"
 tool_pip
 find_go
 step downloading headers -- "$pip" download --no-deps --no-binary miniaudio -d "$work" "miniaudio==$miniaudio_version"

@@ -18,6 +18,7 @@ def read_flags():
     flags.add_argument("--parallel", type=int, default=1)
     flags.add_argument("--ctx-size", type=int, default=0)
     flags.add_argument("--n-gpu-layers", type=int, default=0)
+    flags.add_argument("--cache-ram", type=int, default=0)
     flags.add_argument("--alias", default="")
     return flags.parse_args()
 
@@ -38,6 +39,7 @@ def main():
     params.n_gpu_layers = flags.n_gpu_layers
     params.cpuparams.n_threads = flags.threads
     params.cpuparams_batch.n_threads = flags.threads_batch
+    params.cache_ram_mib = flags.cache_ram
     if flags.ctx_size:
         params.n_ctx = flags.ctx_size
     if flags.alias:
