@@ -13,6 +13,7 @@
 #include "model/make.h"
 #include "os/clock.h"
 #include "study/order.h"
+#include "study/plan_files.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -31,6 +32,7 @@ typedef struct gate {
     const char *reads;                 /* "checkpoint", "file" or "twin" */
     const char *isa;                   /* of the reference */
     char twin_dir[4096];
+    bool experts;
     uint32_t n_layer, n_vocab, n_probe, n_steps;
     int32_t ids[PROBE_TOK + STEPS + 1]; /* the probe, then what was generated */
     uint32_t n_chosen;                  /* generated ids known, from the first on */
@@ -64,6 +66,7 @@ static void choose_ids(const il__driver *d, gate *g)
     g->n_steps = room / 4 < STEPS ? room / 4 : STEPS;
     g->n_probe = room - g->n_steps < PROBE_TOK ? room - g->n_steps : PROBE_TOK;
     g->n_layer = m->has_shape ? m->shape.n_layer : 0;
+    g->experts = m->has_shape && m->shape.n_expert > 0;
     if (g->n_vocab >= 2) {
         il_study_prompt_ids(seed, "parity probe", 0, g->n_vocab, g->n_probe, g->ids);
     }
@@ -94,23 +97,33 @@ static int make_twin(il__driver *d, gate *g, il_error *why)
     return rc;
 }
 
+/* The GGUF type of the file that the runtime reads; "" when it reads another format. */
+static const char *gguf_type(const il__driver *d, const gate *g)
+{
+    const il_study_backend *b = &d->plan->study->backends[g->backend];
+    const il_study_model *m = &d->plan->study->models[g->model];
+    if (g->asked.file && !g->asked.path) {
+        return "Q"; /* of a server's own store: taken for quantised */
+    }
+    return g->asked.file && il__file_format_of(b, m) == IL__FILE_GGUF ? il__file_weights(b) : "";
+}
+
 /* What the reference reads, and whether it can. */
 static int choose_reference(il__driver *d, gate *g, il_error *why)
 {
     const il_param_set *entry = &d->plan->study->backends[g->backend].set;
-    const char *weights = il_param_text(entry, IL_P_WEIGHTS);
     const char *dtype = il_param_text(entry, IL_P_DTYPE);
     const char *isa = il_param_text(entry, IL_P_ISA);
-    weights = weights ? weights : "";
+    const char *type = gguf_type(d, g);
     g->reference = g->asked;
+    g->reference.file = NULL;
     g->reference.max_batch = 1;
     g->reference.max_prompt_tok = g->n_probe + g->n_steps;
     g->reference.max_gen_tok = 1;
     g->reads = "checkpoint";
-    if (g->asked.file && (!g->asked.path || weights[0] == 'Q')) {
+    if (type[0] == 'Q') {
         g->reference.path = g->asked.file; /* the very blocks, expanded */
         g->reads = "file";
-        weights = weights[0] ? weights : "Q";
     }
     if (!g->reference.path) {
         return il_fail(why, IL_E_UNSUPPORTED,
@@ -125,8 +138,7 @@ static int choose_reference(il__driver *d, gate *g, il_error *why)
     if (rc == IL_E_NOMEM) {
         rc = make_twin(d, g, why);
     }
-    g->tolerance = il_parity_tolerance_of(dtype, g->asked.file ? weights[0] ? weights : dtype : "",
-                                          g->n_layer);
+    g->tolerance = il_parity_tolerance_of(dtype, type, g->n_layer);
     return rc;
 }
 
@@ -260,7 +272,7 @@ static int compare_with_reference(il__driver *d, gate *g, il_error *why)
                       "it gives %u logits a token, the vocabulary has %u", g->columns, g->n_vocab);
     } else {
         compare(g, reference);
-        g->verdict = il_parity_judge(&g->result, g->tolerance.tolerance);
+        g->verdict = il_parity_judge(&g->result, g->tolerance.tolerance, g->experts);
         if (g->verdict == IL_PARITY_NOT_CHECKABLE) {
             (void)il_fail(&g->because, IL_E_UNSUPPORTED, "no token of its answer is known here");
         }
@@ -295,7 +307,7 @@ static int write_line(il__driver *d, const gate *g, uint32_t block, il_error *er
                            : "it chose other tokens than the reference, and not by a near tie");
     }
     json_t *line = json_pack(
-        "{s:s,s:s,s:I,s:o,s:o,s:s?,s:s?,s:s?,s:o,s:o,s:o,s:o,s:o,s:s,s:s?,s:o}", "backend",
+        "{s:s,s:s,s:I,s:o,s:o,s:s?,s:s?,s:s?,s:o,s:o,s:o,s:s?,s:o,s:o,s:o,s:s,s:s?,s:o}", "backend",
         s->backends[g->backend].name, "model", s->models[g->model].name, "block", (json_int_t)block,
         "probe_tokens", count_or_null(compared, g->n_probe), "steps",
         count_or_null(compared, g->n_chosen), "compared",
@@ -303,13 +315,17 @@ static int write_line(il__driver *d, const gate *g, uint32_t block, il_error *er
         : g->rows ? "logits"
                   : "logprobs",
         "reference", compared ? g->reads : NULL, "reference_isa", compared ? g->isa : NULL,
-        "max_rel_error", il_json_real(compared ? r->max_rel : (double)NAN), "rms_rel_error",
-        il_json_real(compared ? r->rms_rel : (double)NAN), "top1_checked",
-        count_or_null(compared, r->n_top1), "top1_match",
+        "max_rel_error", il_json_real(compared ? r->max_rel : (double)NAN), "median_rel_error",
+        il_json_real(compared ? il_parity_median(r) : (double)NAN), "rms_rel_error",
+        il_json_real(compared ? r->rms_rel : (double)NAN), "judged_by",
+        !compared    ? NULL
+        : g->experts ? "median"
+                     : "max",
+        "top1_checked", count_or_null(compared, r->n_top1), "top1_match",
         compared && r->n_top1 > 0 ? json_boolean(r->n_top1_wrong == 0) : json_null(), "tolerance",
         asked && compared
             ? json_pack("{s:f,s:s,s:f,s:f,s:I}", "value", g->tolerance.tolerance, "noise",
-                        g->tolerance.name, "per_sqrt_layer", g->tolerance.per_sqrt_layer, "factor",
+                        g->tolerance.name, "error", g->tolerance.error, "factor",
                         g->tolerance.factor, "layers", (json_int_t)g->tolerance.n_layer)
             : json_null(),
         "verdict", il_parity_verdict_name(g->verdict), "because", because[0] ? because : NULL,

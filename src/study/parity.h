@@ -47,10 +47,13 @@ typedef struct il_parity_tolerance {
 il_parity_tolerance il_parity_tolerance_of(const char *dtype, const char *weights,
                                            uint32_t n_layer);
 
+enum { IL_PARITY_MOST_ROWS = 64 };
+
 /* Errors are differences over the largest absolute reference value of their row. */
 typedef struct il_parity_result {
-    uint32_t n_rows;               /* compared, logits or log-probabilities */
-    double max_rel, rms_rel;       /* NaN before any row; rms over the row's root mean square */
+    uint32_t n_rows;         /* compared, logits or log-probabilities */
+    double max_rel, rms_rel; /* of the worst row, NaN before any; rms over the row's own */
+    double row_rel[IL_PARITY_MOST_ROWS]; /* each row's largest */
     uint32_t n_top1, n_top1_wrong; /* rows whose margin allows no other token, and got another */
     bool nonfinite;                /* of the runtime */
 } il_parity_result;
@@ -66,7 +69,11 @@ void il_parity_compare_choice(const float *reference, int32_t chosen, uint32_t n
 /* Log-probabilities of the listed tokens, and the choice. */
 void il_parity_compare_logprobs(const float *reference, const il_logprob_top *top, uint32_t n_vocab,
                                 double tolerance, il_parity_result *out);
-/* NOT_CHECKABLE when nothing was compared. */
-il_parity_verdict il_parity_judge(const il_parity_result *result, double tolerance);
+/* NaN before any row. */
+double il_parity_median(const il_parity_result *result);
+/* NOT_CHECKABLE when nothing was compared. With a router the median row decides and no choice:
+ * where two experts nearly tie, rounding picks the other one and a row moves by what an expert is
+ * worth. */
+il_parity_verdict il_parity_judge(const il_parity_result *result, double tolerance, bool experts);
 
 #endif

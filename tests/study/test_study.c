@@ -174,7 +174,7 @@ static void test_expansion(void **state)
     assert_string_equal(s.scenarios[2].name, "p128");
     /* 64 and 100 by 4 heads, 64 by 8: three shapes a depth, and the model of the list. */
     assert_int_equal(s.n_models, 7);
-    assert_int_equal(s.n_notes, 2); /* left out of the grid, cold_start */
+    assert_int_equal(s.n_notes, 1); /* left out of the grid */
     check_ok(il_plan_make(&s, il_backend_find, &p, &err), &err);
     assert_int_equal(p.n_cells, 2 * 3 * 7);
     il_plan_free(&p);
@@ -358,7 +358,8 @@ static void test_skips(void **state)
     static const char text[] =
         "gen_tokens: 600\nscenarios: [{name: words, prompt: Nobody counted these.}, {name: long, "
         "prompt_tokens: 1000}, {name: ok, prompt_tokens: 100}]\n"
-        "backends: [{name: x, kind: noop}, {name: o, kind: ollama}]\nsuites: [tr121/tiny-gpt2]\n"
+        "backends: [{name: x, kind: noop}, {name: o, kind: ollama, url: "
+        "'http://127.0.0.1:9'}]\nsuites: [tr121/tiny-gpt2]\n"
         "models: [{name: served, kind: ollama}, {name: none, kind: hf, on: [x]}]\n";
     il_study s;
     il_plan p;
@@ -371,7 +372,7 @@ static void test_skips(void **state)
         const char *scenario = s.scenarios[c->scenario].name;
         bool tiny = strcmp(s.models[c->model].name, "tiny-gpt2") == 0;
         bool server = c->backend == 1;
-        int wanted = server                                  ? IL_E_UNSUPPORTED
+        int wanted = server ? strcmp(scenario, "words") == 0 ? IL_E_NOT_FOUND : IL_E_UNSUPPORTED
                      : strcmp(scenario, "words") == 0        ? IL_E_UNSUPPORTED
                      : tiny && strcmp(scenario, "long") == 0 ? IL_E_RANGE
                                                              : IL_OK;
