@@ -343,13 +343,6 @@ static int note_recorded(il_study *s, il_error *err)
                                 later[i].key);
         }
     }
-    for (size_t i = 0; rc == IL_OK && i < s->n_backends; i++) {
-        if (strcmp(il_param_text(&s->backends[i].set, IL_P_SERVE), "auto") == 0) {
-            rc = il__study_note(s, err,
-                                "serve of backend %s is recorded, not acted on by this version",
-                                s->backends[i].name);
-        }
-    }
     return rc;
 }
 
