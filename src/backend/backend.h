@@ -62,7 +62,7 @@ typedef struct il_call_result {
     uint32_t n_steps;          /* steps run */
     uint32_t n_stamps;         /* stamps filled; = n_steps but where tokens came several at once */
     uint32_t *stamp_tok;       /* NULL, or storage for gen_tokens counts: tokens that had arrived at
-                                  each stamp, without the first one; filled where n_stamps < n_steps */
+                                  each stamp, without the first ones; filled where n_stamps < n_steps */
     int32_t *gen_ids; /* NULL, or storage for gen_tokens + 1 ids of the first sequence, filled
                          where the runtime tells them: after the prompt, after every step */
     /* Servers, 0 = not known: when the request was due (open loop), sent, and the named events. */

@@ -278,26 +278,33 @@ static int place_stamps(const il_call_request *request, const reading *r, il_cal
         total = request->gen_tokens + 1;
         add_flag(out, "more_tokens");
     }
-    out->n_steps = total - 1;
-    uint32_t before = 0;
+    uint32_t before = 0, first = 0;
     for (uint32_t i = 0; i < r->n; i++) {
         const token_event *e = &r->events[i];
         uint32_t cum = e->cum[way] < total ? e->cum[way] : total;
         if (cum <= before) {
             continue;
         }
-        if (before == 0) {
-            out->t_first_ns = e->t_ns;
-        }
-        out->t_end_ns = e->t_ns;
         before = cum;
-        if (cum > 1 && counted) {
+        out->t_end_ns = e->t_ns;
+        if (first == 0) {
+            first = counted ? cum : 1;
+            out->t_first_ns = e->t_ns;
+        } else if (counted) {
             out->t_step_ns[out->n_stamps] = e->t_ns;
             if (out->stamp_tok) {
-                out->stamp_tok[out->n_stamps] = cum - 1;
+                out->stamp_tok[out->n_stamps] = cum - first;
             }
             out->n_stamps++;
         }
+    }
+    /* Steps whose tokens came with the first one ran before its stamp: they are not in its time. */
+    out->n_steps = total - first;
+    if (total > 1 && out->t_end_ns == out->t_first_ns) {
+        int rc = il_fail(err, IL_E_UNSUPPORTED, "all %u tokens came at once: no step can be timed",
+                         total);
+        il_error_hint(err, "something between buffers the stream: a proxy, or a setting of it");
+        return rc;
     }
     if (!counted && out->n_steps > 0) {
         out->t_step_ns[0] = out->t_end_ns;
@@ -309,8 +316,11 @@ static int place_stamps(const il_call_request *request, const reading *r, il_cal
     } else if (way == BY_CHUNKS && r->n_completion < 0) {
         add_flag(out, "tokens_assumed");
     }
-    if (r->n > 0 && counted && out->n_stamps > 0 && out->t_step_ns[0] == out->t_first_ns) {
+    if (first > 1) {
         add_flag(out, "first_chunk_many");
+    }
+    if (total - 1 < request->gen_tokens) {
+        add_flag(out, "early_stop");
     }
     return IL_OK;
 }
@@ -413,7 +423,7 @@ int il__openai_read(const il__openai *o, const il_call_request *request,
     }
     if (rc == IL_OK) {
         take_prompt(o, request, &r, out);
-        if (out->n_steps < request->gen_tokens) {
+        if (!request->split && out->n_steps < request->gen_tokens) {
             add_flag(out, "early_stop");
         }
         out->server = counters(o, &r);

@@ -38,6 +38,8 @@ DEFAULTS = {
     "usage": 1,
     "long_line": 0,  # bytes of one line
     "many_headers": 0,  # bytes of headers
+    "logprobs": "",  # file with the answer of llama.cpp's /completion
+    "first": 1,  # tokens in the first chunk
     "plain": 0,  # 200 with a body that is no stream
 }
 OPTIONS = dict(DEFAULTS)
@@ -118,7 +120,12 @@ class Connection(threading.Thread):
             with LOCK:
                 return self.reply(200, LOG, o)
         if path == "/mock/set":
+            OPTIONS.clear()
+            OPTIONS.update(DEFAULTS)
             OPTIONS.update(body)
+            with LOCK:
+                LOG.clear()
+                SEEN.clear()
             return self.reply(200, OPTIONS, o)
         if path in ("/v1/completions", "/v1/chat/completions"):
             if o["hang"]:
@@ -130,6 +137,9 @@ class Connection(threading.Thread):
             if not body.get("stream"):
                 return self.reply(200, self.whole(path, body, o), o)
             return self.stream(path, body, o, arrived)
+        if path == "/completion" and o["logprobs"]:
+            with open(o["logprobs"], "rb") as recorded:
+                return self.reply(200, recorded.read(), o)
         known = {
             "/v1/models": {
                 "data": [{"id": o["model"], "owned_by": {"llama.cpp": "llamacpp"}.get(like, like)}]
@@ -235,7 +245,7 @@ class Connection(threading.Thread):
         options = body.get("stream_options", {})
         sent = 0
         while sent < n:
-            step = 1 if sent == 0 else min(o["chunk"], n - sent)
+            step = min(o["first"] if sent == 0 else o["chunk"], n - sent)
             at = ttft + o["itl_ms"] * (sent + step - 1)
             until(arrived + at / 1e3)
             sent += step
