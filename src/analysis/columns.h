@@ -30,7 +30,7 @@
     X(params_total, I) X(params_non_embedding, I) X(params_active, I) X(bytes_read, R)             \
     X(flops, R) X(n_layer, I) X(d_model, I) X(n_head, I) X(steal_ms, R) X(busy_other_ms, R)        \
     X(ctx_involuntary, I) X(major_faults, I) X(minor_faults, I) X(mhz, R) X(psi_cpu_ms, R)         \
-    X(load1, R)
+    X(load1, R) X(first_byte_ms, R) X(first_visible_ms, R) X(response_ms, R) X(cached_tok, I)
 #define IL_COLUMN_MAP(X) IL_COLUMN_MAP_TR121(X) IL_COLUMN_MAP_OURS(X)
 /* clang-format on */
 

@@ -183,6 +183,20 @@ static void read_times(const json_t *line, il__call *call)
     }
 }
 
+/* What only servers' lines have. */
+static void read_server_times(const json_t *line, il__call *call)
+{
+    bool due = json_is_integer(json_object_get(line, "t_scheduled_ns"));
+    const char *from = due ? "t_scheduled_ns" : "t0_ns";
+    double ttft_ms = number(line, "ttft_ms");
+    call->ttft_ms = isnan(ttft_ms) ? call->ttft_ms : ttft_ms;
+    call->first_byte_ms = ms_between(line, from, "t_first_byte_ns");
+    call->first_visible_ms = ms_between(line, from, "t_first_visible_ns");
+    if (json_object_get(line, "n_stamps")) { /* a server's line */
+        call->response_ms = call->e2e_ms + (due ? ms_between(line, from, "t0_ns") : 0.0);
+    }
+}
+
 /* The time of every step of a measured call, from stamp to stamp. */
 static int keep_steps(il__journal *j, const json_t *line, il__call *call, il_error *err)
 {
@@ -238,6 +252,8 @@ static void read_call(const json_t *line, il__call *call)
     call->seen = 1;
     call->is_warmup = json_is_true(json_object_get(line, "is_warmup"));
     call->prefill_ms = call->decode_ms = call->e2e_ms = NAN;
+    call->first_byte_ms = call->first_visible_ms = call->response_ms = NAN;
+    call->cached_tok = number(line, "cached_tok");
 #define READ(name) call->name = number(line, #name);
     IL__CALL_NUMBER_MAP(READ)
 #undef READ
@@ -258,6 +274,7 @@ static void read_call(const json_t *line, il__call *call)
     }
     if (strcmp(call->status, "ok") == 0 || strcmp(call->status, "flagged") == 0) {
         read_times(line, call);
+        read_server_times(line, call);
     }
 }
 

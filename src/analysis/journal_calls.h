@@ -33,19 +33,22 @@ typedef struct il__call {
     double rss_bytes; /* of the worker, after the call */
     double server_wall_ms, server_total_ms, server_load_ms, ttft_ms;
     double server_prefill_ms; /* NaN: it has no such counter */
+    /* of servers: from the moment the request was due, where it had one, else sent */
+    double first_byte_ms, first_visible_ms, response_ms, cached_tok;
 #define FIELD(name) double name;
     IL__CALL_NUMBER_MAP(FIELD)
     IL__STATE_NUMBER_MAP(FIELD)
 #undef FIELD
-    const char *status, *reason, *message, *flags, *hint, *done_reason; /* "" when absent */
-    uint64_t first_step;                                                /* in il__journal.steps */
+    /* "" when absent */
+    const char *status, *reason, *message, *flags, *hint, *done_reason;
+    uint64_t first_step; /* in il__journal.steps */
     uint32_t n_stamps;
 } il__call;
 
 typedef struct il__journal {
     il__texts texts; /* of calls */
     json_t *plan;    /* the last plan line */
-    json_t *ran; /* backend name → what its worker said of itself: isa, threads; may be NULL */
+    json_t *ran;    /* backend name → what its worker said of itself: isa, threads; may be NULL */
     json_t *served; /* model → facts of its load at a server that tells its size; may be NULL */
     int64_t n_calls, blocks, warmups, repetitions;
     il_vector calls; /* il__call, by call_idx */

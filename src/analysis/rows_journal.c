@@ -186,6 +186,10 @@ static void fill_call(il_metric_row *row, const il__call *call)
     v[IL_C_ollama_total_duration_ms].num = call->server_total_ms;
     v[IL_C_ollama_load_ms].num = call->server_load_ms;
     v[IL_C_ttft_ms].num = call->ttft_ms;
+    v[IL_C_first_byte_ms].num = call->first_byte_ms;
+    v[IL_C_first_visible_ms].num = call->first_visible_ms;
+    v[IL_C_response_ms].num = call->response_ms;
+    v[IL_C_cached_tok].num = call->cached_tok;
 #define STATE(name) v[IL_C_##name].num = call->name;
     IL__STATE_NUMBER_MAP(STATE)
 #undef STATE
@@ -308,6 +312,10 @@ static il__call blank_call(void)
                       .server_load_ms = NAN,
                       .ttft_ms = NAN,
                       .server_prefill_ms = NAN,
+                      .first_byte_ms = NAN,
+                      .first_visible_ms = NAN,
+                      .response_ms = NAN,
+                      .cached_tok = NAN,
                       .status = "",
                       .reason = "",
                       .message = "",
