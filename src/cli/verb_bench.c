@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/bench_rows.h"
+#include "cli/bench_server.h"
 #include "cli/study_run.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
@@ -84,23 +85,34 @@ static json_t *scenarios_of(const il_param_set *flags)
     return list;
 }
 
+static int64_t gen_tokens_of(const il_param_set *flags)
+{
+    return il_param_is_set(flags, IL_P_GEN_TOKENS) ? il_param_i64(flags, IL_P_GEN_TOKENS)
+                                                   : BENCH_GEN_TOKENS;
+}
+
 /* The study as text, so that it takes the way every study takes: JSON is YAML. */
 static int study_text(const il_param_set *flags, char **out, il_error *err)
 {
+    if (il_param_has(flags, IL_P_URL)) {
+        json_t *server = il_bench_server_study(flags, scenarios_of(flags), gen_tokens_of(flags));
+        *out = server ? il_json_dump(server) : NULL;
+        json_decref(server);
+        return *out ? IL_OK : il_fail(err, IL_E_NOMEM, "out of memory");
+    }
     const il_param_value *names = &flags->values[IL_P_MODEL_DIR];
     json_t *models = json_array(), *suites = json_array();
     int rc = IL_OK;
     for (size_t i = 0; rc == IL_OK && i < names->n; i++) {
         rc = add_model(names->texts[i], models, suites, err);
     }
-    int64_t gen = il_param_is_set(flags, IL_P_GEN_TOKENS) ? il_param_i64(flags, IL_P_GEN_TOKENS)
-                                                          : BENCH_GEN_TOKENS;
     json_t *study = json_pack(
         "{s:s,s:I,s:i,s:i,s:{s:I,s:b,s:b,s:b},s:o,s:[{s:s,s:s,s:s,s:I,s:I,s:s}]}", "run_name",
-        "bench", "gen_tokens", (json_int_t)gen, "repetitions", 1, "warmup_repetitions", 1,
-        "schedule", "blocks", (json_int_t)il_param_i64(flags, IL_P_BENCH_REPETITIONS), "aa", 0,
-        "closure", 0, "sentinel", 1, "scenarios", scenarios_of(flags), "backends", "name", "native",
-        "kind", "native", "dtype", il_param_text(flags, IL_P_DTYPE), "batch_size",
+        "bench", "gen_tokens", (json_int_t)gen_tokens_of(flags), "repetitions", 1,
+        "warmup_repetitions", 1, "schedule", "blocks",
+        (json_int_t)il_param_i64(flags, IL_P_BENCH_REPETITIONS), "aa", 0, "closure", 0, "sentinel",
+        1, "scenarios", scenarios_of(flags), "backends", "name", "native", "kind", "native",
+        "dtype", il_param_text(flags, IL_P_DTYPE), "batch_size",
         (json_int_t)il_param_i64(flags, IL_P_BATCH_SIZE), "threads",
         (json_int_t)il_param_i64(flags, IL_P_THREADS), "isa", il_param_text(flags, IL_P_ISA));
     if (study && json_array_size(models) > 0) {
@@ -164,7 +176,7 @@ static void add_row(il_table *t, const il_plan *plan, const il_bench_row *r)
     il_table_int(t, (int64_t)r->n);
 }
 
-static int print_rows(il_study *study, const char *dir, bool json, il_error *err)
+static int print_rows(il_study *study, const char *dir, bool server, bool json, il_error *err)
 {
     char journal[IL_PATH_BYTES + 32];
     il_plan plan = {0};
@@ -174,13 +186,17 @@ static int print_rows(il_study *study, const char *dir, bool json, il_error *err
     (void)snprintf(journal, sizeof journal, "%s/journal.jsonl", dir);
     il_table_init(&t, columns, sizeof columns / sizeof columns[0]);
     int rc = il_plan_make(study, il_backend_find, &plan, err);
-    rc = rc == IL_OK ? il_bench_rows(&plan, journal, &plan.arena, &rows, &n, err) : rc;
+    if (server) {
+        rc = rc == IL_OK ? il_bench_server_print(&plan, journal, json, err) : rc;
+    } else {
+        rc = rc == IL_OK ? il_bench_rows(&plan, journal, &plan.arena, &rows, &n, err) : rc;
+    }
     for (size_t i = 0; rc == IL_OK && i < n; i++) {
         if (rows[i].n > 0) {
             add_row(&t, &plan, &rows[i]);
         }
     }
-    rc = rc == IL_OK ? il_table_print(&t, json, stdout, err) : rc;
+    rc = rc == IL_OK && !server ? il_table_print(&t, json, stdout, err) : rc;
     if (rc == IL_OK && plan.blocks < BENCH_EXACT_BLOCKS) {
         il_log(IL_LOG_WARN, "an exact 95 %% interval of a median needs %d blocks: -r %d",
                BENCH_EXACT_BLOCKS, BENCH_EXACT_BLOCKS);
@@ -214,10 +230,12 @@ static int run_bench(const il_param_set *flags, char *const *words, unsigned n_w
     char *text = NULL, temporary[IL_PATH_BYTES] = "";
     const char *out_dir = il_param_text(flags, IL_P_OUT_DIR);
     int exit_code = IL_EXIT_USAGE, rc = IL_OK;
+    bool server = il_param_has(flags, IL_P_URL);
     il_stop_install();
-    if (!il_param_has(flags, IL_P_MODEL_DIR)) {
+    if (!server && !il_param_has(flags, IL_P_MODEL_DIR)) {
         rc = il_fail(&err, IL_E_USAGE, "bench needs a model");
-        il_error_hint(&err, "inferlaw bench -m tr121/gpt2-25m -p 512 -n 128");
+        il_error_hint(
+            &err, "inferlaw bench -m tr121/gpt2-25m -p 512 -n 128, or --url http://127.0.0.1:8000");
     }
     rc = rc == IL_OK ? study_text(flags, &text, &err) : rc;
     rc = rc == IL_OK ? il_study_parse(text, strlen(text), "bench", NULL, &study, &err) : rc;
@@ -230,7 +248,9 @@ static int run_bench(const il_param_set *flags, char *const *words, unsigned n_w
                             .brief = true};
         rc = il_study_run_all(&study, &run, &err);
         exit_code = rc == IL_OK ? il_study_run_verdict(&run) : IL_EXIT_USAGE;
-        rc = rc == IL_OK ? print_rows(&study, run.dir, il_param_flag(flags, IL_P_JSON), &err) : rc;
+        rc = rc == IL_OK
+                 ? print_rows(&study, run.dir, server, il_param_flag(flags, IL_P_JSON), &err)
+                 : rc;
     }
     if (rc != IL_OK) {
         il_log_error(&err);
@@ -246,13 +266,16 @@ static int run_bench(const il_param_set *flags, char *const *words, unsigned n_w
 
 const il_verb il_verb_bench = {
     .name = "bench",
-    .arguments = "-m MODEL",
+    .arguments = "-m MODEL | --url URL [-m NAME]",
     .summary = "time one model, no study file: a table with intervals",
     .details =
         "MODEL is a checkpoint directory, or SUITE/NAME, which is made when absent. Every block "
         "is a fresh\nprocess. tokens/s and ms are medians over blocks with exact 95 % "
         "intervals; ms is the whole\nprefill, or one decode step. The floor is what the "
-        "ceilings measured in the same block allow.",
+        "ceilings measured in the same block allow.\n\n"
+        "With --url a running server is measured: time to the first byte, the first token and the "
+        "first\nvisible one, between tokens and end to end, one prompt of its own for every call; "
+        "--concurrency and\n--rate-per-s (latency from the scheduled start) load it.",
     .scope = IL_SCOPE_BENCH,
     .least_words = 0,
     .most_words = 0,

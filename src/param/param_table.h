@@ -48,7 +48,7 @@ P(AFFINITY, "affinity", 0, TEXT, IL_SCOPE_BACKEND, 0, 0, NULL, NULL, "CPUS", "CP
 P(ISA, "isa", 0, CHOICE, IL_SCOPE_BACKEND | IL_SCOPE_BENCH | IL_SCOPE_MODEL_LOGITS, 0, 0, "auto|reference|avx2|avx512", "auto", "ISA", "kernels of the native engine")
 P(LOGITS, "logits", 0, CHOICE, IL_SCOPE_BACKEND, 0, 0, "last|all", "last", "WHERE", "prompt positions the head is computed at in prefill")
 P(COMPAT, "compat", 0, CHOICE, IL_SCOPE_BACKEND | IL_SCOPE_STUDY, 0, 0, "none|tr121", "none", "C", "tr121: the original study's loop and column meanings")
-P(URL, "url", 0, TEXT, IL_SCOPE_BACKEND, 0, 0, NULL, NULL, "URL", "address of the server")
+P(URL, "url", 0, TEXT, IL_SCOPE_BACKEND | IL_SCOPE_BENCH, 0, 0, NULL, NULL, "URL", "address of the server")
 P(SERVE, "serve", 0, CHOICE, IL_SCOPE_BACKEND, 0, 0, "no|auto", "no", "S", "auto: the driver starts and stops the server")
 P(RESTART, "restart", 0, CHOICE, IL_SCOPE_BACKEND, 0, 0, "block|study|never", NULL, "R", "how often its process is renewed")
 P(SERVER, "server", 0, CHOICE, IL_SCOPE_BACKEND | IL_SCOPE_BENCH, 0, 0, "auto|ollama|llama.cpp|vllm|tgi|sglang|tensorrt-llm|other", "auto", "S", "which server answers, or which one `serve: auto` starts; auto: told by its answers")

@@ -259,7 +259,7 @@ static void add_server_keys(const il__driver *d, const il_call_result *r, json_t
         int_or_null(r->t_scheduled_ns != 0, r->t_scheduled_ns), "t_first_byte_ns",
         int_or_null(r->t_first_byte_ns != 0, r->t_first_byte_ns), "t_first_visible_ns",
         int_or_null(r->t_first_visible_ns != 0, r->t_first_visible_ns), "ttft_ms",
-        il_json_real(r->t_first_ns ? (double)(r->t_first_ns - due) * 1e-6 : (double)NAN),
+        il_json_real(r->t_first_ns ? (double)(r->t_first_ns - due) / 1e6 : (double)NAN),
         "cached_tok", int_or_null(r->cached_tok >= 0, r->cached_tok), "n_stamps",
         (json_int_t)r->n_stamps, "stamp_tok",
         chunked ? counts_json(r->stamp_tok, r->n_stamps) : json_null(), "salt",
