@@ -135,13 +135,14 @@ static void write_row(const char *backend, const char *model, const proof *p, il
     il_csv_end_row(out);
 }
 
-/* Whether an earlier cell has the same backend and model. */
+/* Whether an earlier measured cell has the same backend and model. */
 static bool is_repeat(const il__run *run, size_t index)
 {
     const il_cell *cell = il_rows_cell(run->rows, index);
     for (size_t i = 0; i < index; i++) {
         const il_cell *other = il_rows_cell(run->rows, i);
-        if (other->backend == cell->backend && other->model == cell->model) {
+        if (other->n_measured > 0 && other->backend == cell->backend &&
+            other->model == cell->model) {
             return true;
         }
     }

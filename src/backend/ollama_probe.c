@@ -32,7 +32,7 @@ static json_t *probe_point(const il__ollama *o, const il__ollama_answer *a)
 
 const json_t *il__ollama_prove(il__ollama *o)
 {
-    static const uint32_t lengths[] = {6, 16, 11, 16, 11, 6, 11, 6, 16};
+    static const uint32_t lengths[] = {5, 14, 9, 14, 9, 5, 9, 5, 14, 5, 9, 14};
     const json_t *known = json_object_get(o->proved, o->name);
     if (known) {
         return known;
