@@ -414,6 +414,7 @@ static void test_file(void **state)
         json_decref(f.load.facts);
         json_decref(f.load.stages);
         check_ok(f.b->ops->load(f.b, &own, &f.load, &f.err), &f.err);
+        assert_int_equal(f.err.code, IL_OK); /* a load that went well leaves no words behind */
     }
     json_t *body = asked(&f, "/api/create", 0), *again = asked(&f, "/api/create", 1);
     const char *name = json_string_value(json_object_get(body, "model"));
