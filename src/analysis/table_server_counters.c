@@ -6,8 +6,8 @@
  */
 #include "analysis/tables.h"
 
-#include "stats/ols.h"
 #include "stats/order.h"
+#include "stats/rank.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -56,19 +56,20 @@ static void judge(proof *p)
     }
 }
 
-/* The slope shows that the counter grows by a step a token; the offset is what N is more than the
- * steps covered, its median with the exact interval, because a machine that is busy otherwise makes
- * some calls far off. residuals: as long as y. */
+/* The slope (Theil and Sen's) shows that the counter grows by a step a token; the offset is what N
+ * is more than the steps covered, its median with the exact interval: a machine that is busy
+ * otherwise makes some calls far off. residuals: as long as y. */
 static int fit(const double *x, const double *y, double *residuals, proof *p, il_error *err)
 {
-    il_ols line;
+    il_theil_sen line;
     il_interval offset;
-    int rc = il_ols_fit(x, y, p->n, 1, &line, NULL, NULL, err);
+    int rc = il_theil_sen_fit(x, y, p->n, &line, err);
     if (rc != IL_OK) {
         return rc;
     }
-    p->slope = line.coef[1];
-    il_ols_interval(&line, 1, 0.95, &p->slope_low, &p->slope_high);
+    p->slope = line.slope;
+    p->slope_low = line.slope_low;
+    p->slope_high = line.slope_high;
     for (size_t i = 0; i < p->n; i++) {
         residuals[i] = x[i] - y[i];
     }
@@ -135,13 +136,14 @@ static void write_row(const char *backend, const char *model, const proof *p, il
     il_csv_end_row(out);
 }
 
-/* Whether an earlier cell has the same backend and model. */
+/* Whether an earlier measured cell has the same backend and model. */
 static bool is_repeat(const il__run *run, size_t index)
 {
     const il_cell *cell = il_rows_cell(run->rows, index);
     for (size_t i = 0; i < index; i++) {
         const il_cell *other = il_rows_cell(run->rows, i);
-        if (other->backend == cell->backend && other->model == cell->model) {
+        if (other->n_measured > 0 && other->backend == cell->backend &&
+            other->model == cell->model) {
             return true;
         }
     }

@@ -274,6 +274,7 @@ static json_t *facts_of(const il__ollama *o, const json_t *shown)
     const json_t *details = json_object_get(shown, "details");
     const char *size = json_string_value(json_object_get(details, "parameter_size"));
     const char *type = json_string_value(json_object_get(details, "quantization_level"));
+    type = type && strcmp(type, "unknown") != 0 ? type : NULL;
     json_t *facts = json_pack(
         "{s:{s:s,s:s},s:s,s:s,s:s?,s:s?,s:o,s:I,s:I,s:o,s:o,s:s?}", "worker", "runtime", "ollama",
         "runtime_version", o->version, "model", o->name, "digest", o->digest, "quantization", type,

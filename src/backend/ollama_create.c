@@ -174,12 +174,15 @@ int il__ollama_provide(il__ollama *o, const il_backend_model *model, char *name,
     rc = rc ? rc : file_hash(o, path, &file, hex, err);
     if (rc == IL_OK) {
         name_of(model->name, hex, name, name_bytes);
-        rc = il__ollama_show(o, name, &shown, err);
+        il_error missing = {0};
+        rc = il__ollama_show(o, name, &shown, &missing);
         if (rc == IL_E_NOT_FOUND) {
             rc = create(o, &file, hex, name, err);
             if (rc != IL_OK) {
                 il_error_where(err, "%s", path);
             }
+        } else if (rc != IL_OK && err) {
+            *err = missing;
         }
     }
     json_decref(shown);

@@ -7,11 +7,15 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "os/clock.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define PROBE_S 300.0
+#define PROBE_S   300.0
+#define ENOUGH_NS 2000000000
+
+enum { LEAST_ROUNDS = 4, MOST_ROUNDS = 16 };
 
 /* --- how many steps a counter covers ---------------------------------------------------------- */
 
@@ -30,28 +34,36 @@ static json_t *probe_point(const il__ollama *o, const il__ollama_answer *a)
                      (json_int_t)(last_ns - first_ns));
 }
 
+static void probe_once(il__ollama *o, unsigned i, uint32_t n_predict, json_t *points)
+{
+    il__ollama_answer answer;
+    char prompt[64];
+    (void)snprintf(prompt, sizeof prompt, "%u one two three four five six seven eight nine", i);
+    il__ollama_ask_for ask = {
+        .prompt = prompt, .n_predict = n_predict, .stream = true, .deadline_s = PROBE_S};
+    if (il__ollama_generate(o, &ask, &answer, NULL) == IL_OK) {
+        json_t *point = probe_point(o, &answer);
+        if (point) {
+            (void)json_array_append_new(points, point);
+        }
+    } /* else a call that meets the same will say why */
+}
+
 const json_t *il__ollama_prove(il__ollama *o)
 {
-    static const uint32_t lengths[] = {6, 16, 11, 16, 11, 6, 11, 6, 16};
+    static const uint32_t lengths[] = {5, 14, 9};
     const json_t *known = json_object_get(o->proved, o->name);
     if (known) {
         return known;
     }
     json_t *points = json_array();
-    il__ollama_ask_for ask = {.stream = true, .deadline_s = PROBE_S};
-    for (size_t i = 0; points && i < sizeof lengths / sizeof lengths[0]; i++) {
-        il__ollama_answer answer;
-        char prompt[64];
-        (void)snprintf(prompt, sizeof prompt, "%zu one two three four five six seven eight nine",
-                       i);
-        ask.prompt = prompt;
-        ask.n_predict = lengths[i];
-        if (il__ollama_generate(o, &ask, &answer, NULL) != IL_OK) {
-            continue; /* a call that meets the same will say why */
+    int64_t start_ns = il_clock_ns();
+    for (unsigned round = 0; points && round < MOST_ROUNDS; round++) {
+        if (round >= LEAST_ROUNDS && il_clock_ns() - start_ns > ENOUGH_NS) {
+            break;
         }
-        json_t *point = probe_point(o, &answer);
-        if (point) {
-            (void)json_array_append_new(points, point);
+        for (unsigned i = 0; i < 3; i++) {
+            probe_once(o, 3 * round + i, lengths[(round + i) % 3], points);
         }
     }
     json_t *proof = json_pack("{s:s,s:o}", "counter", "eval_duration", "points", points);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The mock server (mock_server.py) as a child process of a test.
+ * A mock server (mock_server.py, ollama_mock.py) as a child process of a test.
  */
 #ifndef IL_TESTS_BACKEND_MOCK_H
 #define IL_TESTS_BACKEND_MOCK_H
@@ -16,11 +16,11 @@ typedef struct mock {
     char url[64];
 } mock;
 
-/* args: up to 12 words, ended by NULL. */
-static inline void mock_start(mock *m, const char *const *args)
+/* script: a path. args: up to 12 words, ended by NULL. */
+static inline void mock_start_script(mock *m, const char *script, const char *const *args)
 {
     int in[2], out[2];
-    const char *words[16] = {"python3", IL_TEST_SOURCE_DIR "/tests/backend/mock_server.py"};
+    const char *words[16] = {"python3", script};
     for (int i = 0; args && args[i]; i++) {
         assert_true(i < 12);
         words[2 + i] = args[i];
@@ -49,6 +49,11 @@ static inline void mock_start(mock *m, const char *const *args)
     (void)close(out[0]);
     assert_true(atoi(port) > 0);
     (void)snprintf(m->url, sizeof m->url, "http://127.0.0.1:%d", atoi(port));
+}
+
+static inline void mock_start(mock *m, const char *const *args)
+{
+    mock_start_script(m, IL_TEST_SOURCE_DIR "/tests/backend/mock_server.py", args);
 }
 
 static inline void mock_stop(mock *m)
