@@ -247,7 +247,8 @@ class Hf(iw.Runtime):
         if self.options.device == "cuda":
             n_events = 3 + (job.gen_tokens if self.options.tr121 else 0)
             self.events = [torch.cuda.Event(enable_timing=True) for _ in range(n_events)]
-        # Told, though nothing of a call: what a shape cost before it could run.
+        # What a shape cost before it could run; a look at what is there already is no stage.
+        stages.list = [s for s in stages.list if s["t1_ns"] - s["t0_ns"] > 1000000]
         return {"stages": stages.list} if name else {}
 
     def before_call(self):
@@ -290,7 +291,7 @@ class Hf(iw.Runtime):
         decoder, ids, best, chosen = self.decoder, self.ids, self.best, self.chosen
         stamps, n, cuda = self.stamps, self.job.gen_tokens, self.options.device == "cuda"
         wait = self.torch.cuda.synchronize if cuda else None
-        mark = self.hf_decode.mark_step if cuda and self.compiled else None
+        mark = self.hf_decode.mark_step if cuda and self.compiled is not None else None
         t_first_ns = 0
         t0_ns = now_ns()
         if cuda and split:
