@@ -59,7 +59,7 @@ class Forward:
         """(logits [batch, n or 1, vocab], cache). call: a compiled stand-in for the model."""
         if self.last_only and not self.keep:
             return self.sliced(ids, past)
-        out = (call or self.model)(input_ids=ids, past_key_values=past, use_cache=True,
+        out = (self.model if call is None else call)(input_ids=ids, past_key_values=past, use_cache=True,
                                    **self.keep, **more)
         return out.logits, out.past_key_values
 
@@ -79,7 +79,7 @@ class Growing:
 
     def warm(self, n_ids, device):
         """Compiles, where there is something to compile."""
-        if self.compiled:
+        if self.compiled is not None:
             for _ in range(2):
                 self.reset()
                 token = self.prefill(torch.ones(self.batch, n_ids, dtype=torch.long, device=device))
@@ -162,7 +162,7 @@ class Fixed:
     def warm(self, n_ids, device):
         """Compiles prefill for this length, and the step; both run until nothing is compiled
         any more (a third pass, since reduce-overhead records in its second)."""
-        if not (self.compiled or self.prefill_compiled) or n_ids in self.warmed:
+        if self.compiled is None or n_ids in self.warmed:
             return
         for _ in range(3):
             self.reset()

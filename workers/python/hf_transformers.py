@@ -9,6 +9,7 @@ prefill's answer.
 """
 import inferlaw_worker as iw
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -104,7 +105,7 @@ class Hf(iw.Runtime):
             with stages("to_device"):
                 self.model.to("cuda")
                 self.torch.cuda.synchronize()
-        with self.torch.no_grad():
+        with self.running():
             self.forward = self.hf_decode.Forward(self.model, self.options.logits == "last")
             if self.options.launch != "eager":
                 with stages("compile" if self.options.launch == "compile" else "capture"):
@@ -120,9 +121,9 @@ class Hf(iw.Runtime):
         try:
             import torch
             import transformers
-        except ImportError as error:
-            raise iw.Failure("NOT_FOUND", f"{sys.executable} has no package {error.name}: {error}",
-                             hint="`inferlaw runtimes install hf`, or `python:` of the backend "
+        except (ImportError, OSError) as error:
+            raise iw.Failure("NOT_FOUND", f"{sys.executable} cannot load torch and transformers: "
+                             f"{error}", hint="`inferlaw runtimes install hf`, or `python:` of the backend "
                              "entry names an interpreter with torch and transformers") from error
         self.torch, self.transformers = torch, transformers
         import hf_decode
@@ -137,9 +138,22 @@ class Hf(iw.Runtime):
             torch.set_float32_matmul_precision("highest")
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+        self.check_dtype()
         if self.options.launch == "compile" and not hasattr(torch, "compile"):
             raise iw.Failure("UNSUPPORTED", f"torch {torch.__version__} has no torch.compile",
                              hint="launch: eager, or torch 2.1 or newer")
+
+    def check_dtype(self):
+        """Whether this torch has kernels for the dtype at all: older ones lack half on the CPU."""
+        torch = self.torch
+        one = torch.ones(2, 2, dtype=getattr(torch, DTYPES[self.options.dtype]),
+                         device=self.options.device)
+        try:
+            torch.nn.functional.layer_norm(one @ one, (2,))
+        except RuntimeError as error:
+            raise iw.Failure("UNSUPPORTED", f"torch {torch.__version__} cannot compute in "
+                             f"{self.options.dtype} on {self.options.device}: {error}",
+                             hint="dtype: fp32 or bf16") from error
 
     def read_config(self, path):
         if not os.path.isfile(os.path.join(path, "config.json")):
@@ -167,15 +181,28 @@ class Hf(iw.Runtime):
         if wanted != "auto":
             more["attn_implementation"] = "flash_attention_2" if wanted == "flash" else wanted
         try:
-            self.model = self.transformers.AutoModelForCausalLM.from_pretrained(
-                path, config=self.config, local_files_only=True, **more)
-        except (ImportError, ValueError) as error:
+            self.model, info = self.transformers.AutoModelForCausalLM.from_pretrained(
+                path, config=self.config, local_files_only=True, output_loading_info=True, **more)
+        except (ImportError, ValueError, OSError) as error:
             text = " ".join(str(error).split())[:200]
             if "attention" in text.lower() or "attn" in text.lower():
                 raise iw.Failure("UNSUPPORTED", f"attention: {self.options.attention} cannot be had "
                                  f"here: {text}", hint="attention: auto") from error
-            raise iw.Failure("UNSUPPORTED", f"transformers {version} cannot load this checkpoint: "
-                             f"{text}", where=path) from error
+            code = "NOT_FOUND" if isinstance(error, OSError) else "UNSUPPORTED"
+            raise iw.Failure(code, f"transformers {version} cannot load this checkpoint: {text}",
+                             where=path) from error
+        except Exception as error:
+            if type(error).__name__ != "SafetensorError":
+                raise
+            raise iw.Failure("DAMAGED", f"the weights cannot be read: {error}", where=path) \
+                from error
+        # transformers fills what a file lacks with random numbers and goes on.
+        lacking = sorted(str(k) for key in ("missing_keys", "mismatched_keys")
+                         for k in info.get(key) or ())
+        if lacking:
+            raise iw.Failure("DAMAGED", f"the checkpoint lacks {len(lacking)} tensors of the model "
+                             f"or has them in another shape, the first: {lacking[0][:100]}",
+                             where=path)
         self.model.eval()
         self.model.generation_config = None  # nothing of it plays a part
         other = [p.dtype for p in self.model.parameters()
@@ -225,12 +252,28 @@ class Hf(iw.Runtime):
 
     # --- calls ----------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def running(self):
+        """Around every pass, outside of what is timed."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.torch.no_grad())
+            if self.flash_by_sdpa:
+                from torch.nn.attention import SDPBackend, sdpa_kernel
+                stack.enter_context(sdpa_kernel(SDPBackend.FLASH_ATTENTION))
+            try:
+                yield
+            except RuntimeError as error:
+                if self.flash_by_sdpa and "No available kernel" in str(error):
+                    raise iw.Failure("UNSUPPORTED", "PyTorch's flash kernel does not take this "
+                                     "model", hint="attention: sdpa") from error
+                raise
+
     def prepare(self, job):
         job.check(self.vocab_size, self.n_positions)
         torch = self.torch
         stages = iw.Stages()
         name = {"compile": "compile", "graph": "capture"}.get(self.options.launch)
-        with torch.no_grad():
+        with self.running():
             self.ids = torch.tensor(job.ids, dtype=torch.long, device=self.model.device)
             self.pieces = [torch.tensor(piece, dtype=torch.long, device=self.model.device)
                            for piece in job.fill_pieces(self.vocab_size)]
@@ -247,11 +290,12 @@ class Hf(iw.Runtime):
         if self.options.device == "cuda":
             n_events = 3 + (job.gen_tokens if self.options.tr121 else 0)
             self.events = [torch.cuda.Event(enable_timing=True) for _ in range(n_events)]
-        # Told, though nothing of a call: what a shape cost before it could run.
+        # What a shape cost before it could run; a look at what is there already is no stage.
+        stages.list = [s for s in stages.list if s["t1_ns"] - s["t0_ns"] > 1000000]
         return {"stages": stages.list} if name else {}
 
     def before_call(self):
-        with self.torch.no_grad():
+        with self.running():
             self.decoder.reset()
             for piece in self.pieces:
                 self.decoder.fill(piece)
@@ -268,29 +312,14 @@ class Hf(iw.Runtime):
             window = self.window_graph
         else:
             window = self.window
-        try:
-            with self.torch.no_grad():
-                if not self.flash_by_sdpa:
-                    return window(split)
-                from torch.nn.attention import SDPBackend, sdpa_kernel
-                with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
-                    return window(split)
-        except (RuntimeError, NotImplementedError) as error:
-            text = " ".join(str(error).split())[:200]
-            if "not implemented for" in text:
-                raise iw.Failure("UNSUPPORTED", f"torch {self.torch.__version__} cannot compute in "
-                                 f"{self.options.dtype} on {self.options.device}: {text}",
-                                 hint="dtype: fp32 or bf16") from error
-            if self.flash_by_sdpa and "No available kernel" in text:
-                raise iw.Failure("UNSUPPORTED", "PyTorch's flash kernel does not take this model: "
-                                 f"{text}", hint="attention: sdpa") from error
-            raise
+        with self.running():
+            return window(split)
 
     def window(self, split):
         decoder, ids, best, chosen = self.decoder, self.ids, self.best, self.chosen
         stamps, n, cuda = self.stamps, self.job.gen_tokens, self.options.device == "cuda"
         wait = self.torch.cuda.synchronize if cuda else None
-        mark = self.hf_decode.mark_step if cuda and self.compiled else None
+        mark = self.hf_decode.mark_step if cuda and self.compiled is not None else None
         t_first_ns = 0
         t0_ns = now_ns()
         if cuda and split:
@@ -424,7 +453,7 @@ class Hf(iw.Runtime):
         torch = self.torch
         batch, context = self.most
         n_first = (len(ids) + 1) // 2
-        with torch.no_grad():
+        with self.running():
             if self.options.launch == "eager":
                 batch = 1
             # The decoder of the largest cell is compiled already; its sequences are all the probe.

@@ -403,6 +403,10 @@ class _Server:
                     "where": failure.where, "hint": failure.hint}
         except Exception as error:  # whatever a runtime throws is an answer, not an end
             traceback.print_exc()
+            if "CUDA error" in str(error):
+                # The context is lost with everything in it: a worker that cannot go on leaves.
+                print(f"{type(error).__name__}: {_one_line(error)}", file=sys.stderr, flush=True)
+                os._exit(3)
             code = "NOMEM" if out_of_memory(error) else "INTERNAL"
             return {"id": ident, "ok": False, "code": code, "where": None, "hint": None,
                     "what": f"{type(error).__name__}: {_one_line(error)}"}

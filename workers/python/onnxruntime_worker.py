@@ -205,8 +205,8 @@ class OnnxRuntime(iw.Runtime):
         try:
             import numpy
             import onnxruntime
-        except ImportError as error:
-            raise iw.Failure("NOT_FOUND", f"{sys.executable} has no package {error.name}: {error}",
+        except (ImportError, OSError) as error:
+            raise iw.Failure("NOT_FOUND", f"{sys.executable} cannot load onnxruntime: {error}",
                              hint="`inferlaw runtimes install onnxruntime`, or `python:` of the "
                              "backend entry names an interpreter that has it") from error
         self.np, self.ort = numpy, onnxruntime
