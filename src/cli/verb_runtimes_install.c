@@ -116,7 +116,7 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
 
 const il_verb il_verb_runtimes_install = {
     .name = "runtimes install",
-    .arguments = "NAME…",
+    .arguments = "NAME...",
     .summary = "puts runtimes into a directory of their own (runtimes list: which there are)",
     .details =
         "  inferlaw runtimes install ollama onnxruntime\n"

@@ -54,8 +54,10 @@ static void have_children(void)
     }
 }
 
-static int serve(uint16_t port, int not_yet)
+static int serve(uint16_t port, const char *health, int not_yet)
 {
+    char wanted[64];
+    (void)snprintf(wanted, sizeof wanted, "GET %s ", health);
     int yes = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in at = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -68,7 +70,7 @@ static int serve(uint16_t port, int not_yet)
         int client = accept(fd, NULL, NULL);
         ssize_t got = read(client, request, sizeof request - 1);
         request[got > 0 ? got : 0] = '\0';
-        bool right = strstr(request, "GET /api/version ") == request;
+        bool right = strstr(request, wanted) == request;
         const char *answer = !right        ? "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"
                              : n < not_yet ? "HTTP/1.1 503 Wait\r\nContent-Length: 2\r\n\r\n{}"
                                            : "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
@@ -76,6 +78,28 @@ static int serve(uint16_t port, int not_yet)
         (void)sent;
         (void)close(client);
     }
+}
+
+/* What llama-server or vllm was called with: a line a word, then a few variables. */
+static int record(char **words)
+{
+    char path[512];
+    uint16_t port = 0;
+    static const char *const names[] = {"CUDA_VISIBLE_DEVICES", "VLLM_CPU_KVCACHE_SPACE",
+                                        "HF_HUB_OFFLINE"};
+    (void)snprintf(path, sizeof path, "%s/words", getenv("FAKE_DIR"));
+    FILE *file = fopen(path, "w");
+    for (; file && *words; words++) {
+        (void)fprintf(file, "%s\n", *words);
+        if (strcmp(*words, "--port") == 0 && words[1]) {
+            port = (uint16_t)strtol(words[1], NULL, 10);
+        }
+    }
+    for (size_t i = 0; file && i < sizeof names / sizeof names[0]; i++) {
+        const char *value = getenv(names[i]);
+        (void)fprintf(file, "%s=%s\n", names[i], value ? value : "(unset)");
+    }
+    return file && fclose(file) == 0 ? serve(port, "/health", 0) : 8;
 }
 
 static int fake_server(const char *mode)
@@ -106,12 +130,12 @@ static int fake_server(const char *mode)
     }
     if (strcmp(mode, "never") == 0) {
         (void)fprintf(stderr, "fake: still loading\n");
-        return serve(port, 1 << 30);
+        return serve(port, "/api/version", 1 << 30);
     }
     if (strcmp(mode, "family") == 0) {
         have_children();
     }
-    return serve(port, 3);
+    return serve(port, "/api/version", 3);
 }
 
 /* --- the tests ---------------------------------------------------------------------------------
@@ -348,6 +372,95 @@ static void ends_with_us(void **state)
     assert_int_equal(private_dirs(), 0);
 }
 
+/* Starts it, stops it, returns what it was called with. */
+static const char *called_with(const il__serve_request *request)
+{
+    static char text[4096];
+    char path[512];
+    int64_t t_spawn, t_ready;
+    il_error err = {0};
+    il__server *server = NULL;
+    check_ok(il__server_start(request, &server, &t_spawn, &t_ready, &err), &err);
+    il__server_stop(server);
+    (void)snprintf(path, sizeof path, "%s/words", dir);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    text[n] = '\0';
+    (void)fclose(file);
+    assert_int_equal(remove(path), 0);
+    return text;
+}
+
+static void put_recorder(const char *name, const char *program)
+{
+    char path[512], text[1024];
+    il_error err = {0};
+    (void)snprintf(path, sizeof path, "%s/%s/bin", dir, name);
+    check_ok(il_dir_make(path, &err), &err);
+    (void)snprintf(path, sizeof path, "%s/VERSION", name);
+    put_file(path, "fake 1\n", 0644);
+    (void)snprintf(path, sizeof path, "%s/bin/%s", name, program);
+    (void)snprintf(text, sizeof text, "#!/bin/sh\nexec %s --record \"$@\"\n", self);
+    put_file(path, text, 0755);
+}
+
+static void drop_recorder(const char *name, const char *program)
+{
+    char path[512];
+    const char *const tails[] = {"/bin/", "/VERSION", "/bin", ""};
+    for (size_t i = 0; i < 4; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s%s%s", dir, name, tails[i], i == 0 ? program : "");
+        assert_int_equal(remove(path), 0);
+    }
+}
+
+static void each_program_is_called_its_way(void **state)
+{
+    (void)state;
+    il_error err = {0};
+    il__server *server = NULL;
+    int64_t t;
+    put_recorder("llama.cpp", "llama-server");
+    put_recorder("vllm", "vllm");
+    il__serve_request request = {.kind = "llama.cpp",
+                                 .model = "/models/a b.gguf",
+                                 .served_name = "small",
+                                 .dtype = "bf16",
+                                 .device = "cpu",
+                                 .threads = 3,
+                                 .n_ctx = 512,
+                                 .parallel = 2,
+                                 .ready_s = 10};
+    const char *words = called_with(&request);
+    assert_non_null(strstr(words, "--model\n/models/a b.gguf\n"));
+    assert_non_null(strstr(words, "--threads\n3\n"));
+    assert_non_null(strstr(words, "--ctx-size\n1024\n")); /* divided among two sequences */
+    assert_non_null(strstr(words, "--parallel\n2\n"));
+    assert_non_null(strstr(words, "--alias\nsmall\n"));
+    assert_non_null(strstr(words, "--n-gpu-layers\n0\n"));
+    assert_non_null(strstr(words, "CUDA_VISIBLE_DEVICES=\n"));
+    request.kind = "vllm";
+    words = called_with(&request);
+    assert_ptr_equal(strstr(words, "serve\n/models/a b.gguf\n"), words);
+    assert_non_null(strstr(words, "--dtype\nbfloat16\n"));
+    assert_non_null(strstr(words, "--max-model-len\n512\n"));
+    assert_non_null(strstr(words, "--max-num-seqs\n2\n"));
+    assert_non_null(strstr(words, "--no-enable-prefix-caching\n"));
+    assert_non_null(strstr(words, "--served-model-name\nsmall\n"));
+    assert_non_null(strstr(words, "VLLM_CPU_KVCACHE_SPACE=2\nHF_HUB_OFFLINE=1\n"));
+    assert_int_equal(setenv("CUDA_VISIBLE_DEVICES", "1", 1), 0);
+    request.device = "cuda";
+    words = called_with(&request);
+    assert_non_null(strstr(words, "CUDA_VISIBLE_DEVICES=1\nVLLM_CPU_KVCACHE_SPACE=(unset)\n"));
+    assert_int_equal(unsetenv("CUDA_VISIBLE_DEVICES"), 0);
+    request.model = NULL;
+    assert_int_equal(il__server_start(&request, &server, &t, &t, &err), IL_E_USAGE);
+    assert_int_equal(private_dirs(), 0);
+    drop_recorder("llama.cpp", "llama-server");
+    drop_recorder("vllm", "vllm");
+}
+
 static void what_is_missing_has_a_command(void **state)
 {
     (void)state;
@@ -408,11 +521,19 @@ int main(int argc, char **argv)
     if (argc > 2 && strcmp(argv[1], "--fake-server") == 0) {
         return fake_server(argv[2]);
     }
+    if (argc > 1 && strcmp(argv[1], "--record") == 0) {
+        return record(argv + 2);
+    }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_and_goes),   cmocka_unit_test(dies_at_once),
-        cmocka_unit_test(never_ready),      cmocka_unit_test(a_taken_port_is_tried_again),
-        cmocka_unit_test(children_end_too), cmocka_unit_test(a_server_that_died_is_seen),
-        cmocka_unit_test(ends_with_us),     cmocka_unit_test(what_is_missing_has_a_command),
+        cmocka_unit_test(comes_and_goes),
+        cmocka_unit_test(dies_at_once),
+        cmocka_unit_test(never_ready),
+        cmocka_unit_test(a_taken_port_is_tried_again),
+        cmocka_unit_test(children_end_too),
+        cmocka_unit_test(a_server_that_died_is_seen),
+        cmocka_unit_test(ends_with_us),
+        cmocka_unit_test(each_program_is_called_its_way),
+        cmocka_unit_test(what_is_missing_has_a_command),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

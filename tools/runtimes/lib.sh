@@ -29,6 +29,7 @@ begin() {
         discard "$build"
     elif [ "$(readlink "$runtimes/$name" 2>/dev/null)" = ".builds/$name-$recipe" ] && [ -s "$build/VERSION" ]; then
         if now=$(version 2>/dev/null) && [ -n "$now" ]; then
+            [ "$now" = "$(cat "$build/VERSION")" ] || printf '%s\n' "$now" >"$build/VERSION"
             say "$now is already there"
             exit 0
         fi

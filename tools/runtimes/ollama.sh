@@ -34,7 +34,7 @@ unpack() { tar -C "$work" -xzf "$work/miniaudio-$miniaudio_version.tar.gz"; }
 compile() {
     env CPLUS_INCLUDE_PATH="$work/miniaudio-$miniaudio_version" CGO_ENABLED=1 \
         CGO_CFLAGS="-O3 -g0 -march=native" CGO_CXXFLAGS="-O3 -g0 -march=native -I/usr/include/stb" \
-        GOPATH="$work/gopath" GOMODCACHE="$work/gomod" GOCACHE="$work/gocache" \
+        GOPATH="$work/gopath" GOMODCACHE="${GOMODCACHE:-$work/gomod}" GOCACHE="${GOCACHE:-$work/gocache}" \
         GOFLAGS="${GOFLAGS:-} -modcacherw" GOBIN="$work/gobin" \
         "$go" install -ldflags "-X=github.com/ollama/ollama/version.Version=${ollama_version#v}" \
         "github.com/ollama/ollama@$ollama_version"
