@@ -25,8 +25,8 @@
     X(il_verb_model_logits)                                                                        \
     X(il_verb_model_convert)                                                                       \
     X(il_verb_model_tokenize)                                                                      \
-    X(il_verb_runtimes_install)                                                                    \
     X(il_verb_runtimes_list)                                                                       \
+    X(il_verb_runtimes_install)                                                                    \
     X(il_verb_runtimes_path)                                                                       \
     X(il_verb_completion)                                                                          \
     X(il_verb_man)
