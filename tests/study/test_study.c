@@ -174,7 +174,7 @@ static void test_expansion(void **state)
     assert_string_equal(s.scenarios[2].name, "p128");
     /* 64 and 100 by 4 heads, 64 by 8: three shapes a depth, and the model of the list. */
     assert_int_equal(s.n_models, 7);
-    assert_int_equal(s.n_notes, 2); /* left out of the grid, cold_start */
+    assert_int_equal(s.n_notes, 1); /* left out of the grid */
     check_ok(il_plan_make(&s, il_backend_find, &p, &err), &err);
     assert_int_equal(p.n_cells, 2 * 3 * 7);
     il_plan_free(&p);
