@@ -256,9 +256,29 @@ double il_plan_block_estimate_s(const il_plan *p)
     return per_block_ms / 1000.0;
 }
 
+/* Cold starts of the whole run: each loads and makes its calls of the group's first cell. */
+static double cold_estimate_s(const il_plan *p)
+{
+    const il_param_set *set = &p->study->cold_start;
+    double ms = 0;
+    for (uint32_t g = 0; p->study->has_cold_start && g < p->n_groups; g++) {
+        uint32_t i = 0;
+        while (i < p->n_cells && (p->cells[i].group != g || p->cells[i].skip.code != IL_OK)) {
+            i++;
+        }
+        if (i < p->n_cells) {
+            ms += il_plan_load_estimate_ms(p, g) +
+                  p->cells[i].estimate_ms * (double)il_param_i64(set, IL_P_COLD_CALLS);
+        }
+    }
+    return p->study->has_cold_start ? ms * 1e-3 * (double)il_param_i64(set, IL_P_SAMPLES) *
+                                          (double)set->values[IL_P_PAGE_CACHE].n
+                                    : 0;
+}
+
 double il_plan_estimate_s(const il_plan *p)
 {
-    return il_plan_block_estimate_s(p) * p->sampling.rounds;
+    return il_plan_block_estimate_s(p) * p->sampling.rounds + cold_estimate_s(p);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
