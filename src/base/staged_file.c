@@ -114,6 +114,35 @@ int il_staged_file_append(il_staged_file *f, const void *bytes, uint64_t n_bytes
     return rc;
 }
 
+int il_staged_file_skip(il_staged_file *f, uint64_t n_bytes, il_error *err)
+{
+    int rc = flush(f, err);
+    f->n_bytes += n_bytes;
+    if (rc == IL_OK && (n_bytes > INT64_MAX || lseek(f->fd, (off_t)n_bytes, SEEK_CUR) < 0)) {
+        rc = fail_at(f, il_fail_errno(err, errno, "cannot move on in the file"), err);
+    }
+    return rc;
+}
+
+int il_staged_file_write_at(il_staged_file *f, uint64_t offset, const void *bytes, size_t n_bytes,
+                            il_error *err)
+{
+    const uint8_t *from = bytes;
+    while (n_bytes > 0) {
+        ssize_t n = pwrite(f->fd, from, n_bytes, (off_t)offset);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return fail_at(f, il_fail_errno(err, n < 0 ? errno : EIO, "cannot write"), err);
+        }
+        from += n;
+        offset += (uint64_t)n;
+        n_bytes -= (size_t)n;
+    }
+    return IL_OK;
+}
+
 uint64_t il_staged_file_bytes(const il_staged_file *f)
 {
     return f->n_bytes;

@@ -20,7 +20,12 @@ int il_staged_file_open(const char *path, uint64_t n_bytes, il_staged_file **out
 void il_staged_file_close(il_staged_file *f);
 /* Appends; bytes NULL appends zeros. */
 int il_staged_file_append(il_staged_file *f, const void *bytes, uint64_t n_bytes, il_error *err);
-/* Bytes appended so far. */
+/* Leaves room for n_bytes that il_staged_file_write_at fills in any order before the commit. */
+int il_staged_file_skip(il_staged_file *f, uint64_t n_bytes, il_error *err);
+/* Writes n_bytes at an offset within room that was skipped. */
+int il_staged_file_write_at(il_staged_file *f, uint64_t offset, const void *bytes, size_t n_bytes,
+                            il_error *err);
+/* Bytes appended or skipped so far. */
 uint64_t il_staged_file_bytes(const il_staged_file *f);
 /* Writes what is buffered and syncs it; the file still has its other name. */
 int il_staged_file_sync(il_staged_file *f, il_error *err);

@@ -121,7 +121,6 @@ static void put_prefix(const job *j, il_buf *to)
     }
     put_entry(to, MODEL_METADATA, "inferlaw.interface", interface_version);
     put_entry(to, MODEL_METADATA, "inferlaw.writer", writer_version);
-    put_entry(to, MODEL_METADATA, "inferlaw.name", j->source->name);
     put_entry(to, MODEL_METADATA, "inferlaw.architecture", il_arch_hf_name(s->arch));
     put_entry(to, MODEL_METADATA, "inferlaw.dtype", il_dtype_name(j->options->dtype));
     put_entry(to, MODEL_METADATA, "inferlaw.ops", il_onnx_ops_name(j->plan->ops));
@@ -182,7 +181,7 @@ static int measure(job *j, il_error *err)
     const il__onnx_graph *g = &j->plan->graph;
     il_buf text;
     il_buf_init(&text, most_head_bytes);
-    il__pb_text(&text, GRAPH_NAME, j->source->name);
+    il__pb_text(&text, GRAPH_NAME, il_arch_hf_name(j->source->shape->arch));
     uint64_t n = text.len + g->nodes.len + g->inputs.len + g->outputs.len, data = 0;
     int rc = text.status;
     for (size_t i = 0; rc == IL_OK && i < g->n_tensors; i++) {
@@ -251,7 +250,7 @@ static int write_model(const job *j, il_staged_file *model, il_staged_file *data
     il__onnx_values values = {.source = j->source, .options = j->options};
     il_buf name;
     il_buf_init(&name, most_head_bytes);
-    il__pb_text(&name, GRAPH_NAME, j->source->name);
+    il__pb_text(&name, GRAPH_NAME, il_arch_hf_name(j->source->shape->arch));
     int rc = name.status ? il_fail(err, name.status, "no memory for a name") : IL_OK;
     const il_buf *parts[] = {&j->prefix, &name, &g->inputs, &g->outputs, &g->nodes};
     for (size_t i = 0; rc == IL_OK && i < sizeof parts / sizeof *parts; i++) {

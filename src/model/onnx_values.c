@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Values made at a time: 32 MiB as fp32. A matrix is turned in bands of rows, so a band of few rows
- * would read short pieces. */
+/* Values made at a time: 32 MiB as fp32. */
 enum { BAND_VALUES = 1 << 23 };
 
 static uint64_t columns_of(const il__onnx_tensor *t)
@@ -43,11 +42,10 @@ void il__onnx_values_free(il__onnx_values *v)
     free(v->narrow);
 }
 
-/* The first n values of the band in the tensor's type. */
-static int push(il__onnx_values *v, const il__onnx_tensor *t, size_t n, il_staged_file *to,
-                il_error *err)
+/* The first n values of the band in the tensor's type, where `bytes` then points. */
+static int convert(il__onnx_values *v, const il__onnx_tensor *t, size_t n, const void **bytes,
+                   il_error *err)
 {
-    const void *bytes = v->band;
     uint16_t *half = v->narrow;
     bool finite = true;
     for (size_t i = 0; i < n; i++) {
@@ -68,16 +66,31 @@ static int push(il__onnx_values *v, const il__onnx_tensor *t, size_t n, il_stage
         il_error_hint(err, "fp32 holds every finite value of a checkpoint");
         return rc;
     }
-    uint64_t n_bytes = n * il__onnx_type_bytes(t->type);
-    int rc = il_staged_file_append(to, t->type == IL__ONNX_FLOAT ? bytes : half, n_bytes, err);
+    *bytes = t->type == IL__ONNX_FLOAT ? (const void *)v->band : half;
+    return IL_OK;
+}
+
+/* Tells how far the file is, and whether to stop. */
+static int report(il__onnx_values *v, uint64_t n_bytes, il_error *err)
+{
     v->done_bytes += n_bytes;
-    if (rc == IL_OK && v->options->progress) {
+    if (v->options->progress) {
         v->options->progress(v->source->name, v->done_bytes, v->total_bytes, v->options->user);
     }
-    if (rc == IL_OK && v->options->stop && *v->options->stop) {
-        rc = il_fail(err, IL_E_INTERRUPTED, "interrupted; nothing was left behind");
+    if (v->options->stop && *v->options->stop) {
+        return il_fail(err, IL_E_INTERRUPTED, "interrupted; nothing was left behind");
     }
-    return rc;
+    return IL_OK;
+}
+
+static int push(il__onnx_values *v, const il__onnx_tensor *t, size_t n, il_staged_file *to,
+                il_error *err)
+{
+    const void *bytes = NULL;
+    uint64_t n_bytes = n * il__onnx_type_bytes(t->type);
+    int rc = convert(v, t, n, &bytes, err);
+    rc = rc ? rc : il_staged_file_append(to, bytes, n_bytes, err);
+    return rc ? rc : report(v, n_bytes, err);
 }
 
 static int write_as_is(il__onnx_values *v, const il__onnx_tensor *t, il_staged_file *to,
@@ -106,35 +119,86 @@ static uint64_t source_row(const il__onnx_tensor *t, uint64_t column, uint64_t n
     return (head * 3 + part) * e + column % e;
 }
 
-static void turn_band(const il__onnx_values *v, const il__onnx_tensor *t, uint64_t first, size_t n)
+static uint64_t inputs_of(const il_tensor_info *part)
 {
-    uint64_t n_columns = columns_of(t), at = 0;
-    for (uint32_t p = 0; p < t->n_parts; p++) {
-        const il_tensor_info *part = t->parts[p];
-        uint64_t n_in = part->n_dims > 1 ? part->dims[1] : 1;
-        for (uint64_t c = 0; c < part->dims[0]; c++, at++) {
-            uint64_t row = source_row(t, c, part->dims[0]);
-            il__weight_fetch(v->source, part, row * n_in + first, n, v->spare);
-            for (size_t r = 0; r < n; r++) {
-                v->band[r * n_columns + at] = v->spare[r];
+    return part->n_dims > 1 ? part->dims[1] : 1;
+}
+
+/* Stored rows that become columns [first, first + n) of the part, into spare: [n][inputs]. */
+static void fetch_columns(const il__onnx_values *v, const il__onnx_tensor *t,
+                          const il_tensor_info *part, uint64_t first, uint64_t n)
+{
+    uint64_t n_in = inputs_of(part);
+    if (t->interleaved_heads == 0) {
+        il__weight_fetch(v->source, part, first * n_in, (size_t)(n * n_in), v->spare);
+        return;
+    }
+    for (uint64_t c = 0; c < n; c++) {
+        uint64_t row = source_row(t, first + c, part->dims[0]);
+        il__weight_fetch(v->source, part, row * n_in, (size_t)n_in, v->spare + c * n_in);
+    }
+}
+
+/* from [n_columns][n_rows] to columns of to, whose rows are `stride` apart; in tiles, so that both
+ * sides stay in the first-level cache. */
+static void turn(const float *from, uint64_t n_rows, uint64_t n_columns, float *to, uint64_t stride)
+{
+    enum { TILE = 32 };
+    for (uint64_t r0 = 0; r0 < n_rows; r0 += TILE) {
+        uint64_t r1 = r0 + TILE < n_rows ? r0 + TILE : n_rows;
+        for (uint64_t c0 = 0; c0 < n_columns; c0 += TILE) {
+            uint64_t c1 = c0 + TILE < n_columns ? c0 + TILE : n_columns;
+            for (uint64_t r = r0; r < r1; r++) {
+                for (uint64_t c = c0; c < c1; c++) {
+                    to[r * stride + c] = from[c * n_rows + r];
+                }
             }
         }
     }
-    assert(at == n_columns);
+}
+
+/* Columns [first, first + n) of a part, which are columns `at` and on of a tensor too large for the
+ * band: a piece of every row, written where it belongs. */
+static int write_columns(il__onnx_values *v, const il__onnx_tensor *t, const il_tensor_info *part,
+                         const uint64_t range[2], uint64_t at, il_staged_file *to, il_error *err)
+{
+    uint64_t n_in = inputs_of(part), n = range[1], n_value = il__onnx_type_bytes(t->type);
+    uint64_t base = il_staged_file_bytes(to) - t->n_bytes;
+    const void *bytes = NULL;
+    fetch_columns(v, t, part, range[0], n);
+    turn(v->spare, n_in, n, v->band, n);
+    int rc = convert(v, t, (size_t)(n * n_in), &bytes, err);
+    for (uint64_t r = 0; rc == IL_OK && r < n_in; r++) {
+        rc = il_staged_file_write_at(to, base + (r * columns_of(t) + at) * n_value,
+                                     (const char *)bytes + r * n * n_value, (size_t)(n * n_value),
+                                     err);
+    }
+    return rc ? rc : report(v, n * n_in * n_value, err);
 }
 
 static int write_turned(il__onnx_values *v, const il__onnx_tensor *t, il_staged_file *to,
                         il_error *err)
 {
-    uint64_t n_columns = columns_of(t), n_rows = t->n_dims > 1 ? t->dims[0] : 1;
-    uint64_t most = v->most_values / n_columns;
-    int rc = IL_OK;
-    for (uint64_t row = 0; rc == IL_OK && row < n_rows; row += most) {
-        size_t n = (size_t)(n_rows - row < most ? n_rows - row : most);
-        turn_band(v, t, row, n);
-        rc = push(v, t, n * (size_t)n_columns, to, err);
+    uint64_t n_columns = columns_of(t), n_in = inputs_of(t->parts[0]), at = 0;
+    bool whole = n_columns * n_in <= v->most_values;
+    int rc = whole ? IL_OK : il_staged_file_skip(to, t->n_bytes, err);
+    for (uint32_t p = 0; rc == IL_OK && p < t->n_parts; p++) {
+        const il_tensor_info *part = t->parts[p];
+        uint64_t left = part->dims[0], most = whole ? left : v->most_values / n_in;
+        most = most < 1 ? 1 : most;
+        while (rc == IL_OK && left > 0) {
+            uint64_t range[] = {part->dims[0] - left, left < most ? left : most};
+            if (whole) {
+                fetch_columns(v, t, part, range[0], range[1]);
+                turn(v->spare, n_in, range[1], v->band + at, n_columns);
+            } else {
+                rc = write_columns(v, t, part, range, at, to, err);
+            }
+            at += range[1];
+            left -= range[1];
+        }
     }
-    return rc;
+    return rc || !whole ? rc : push(v, t, (size_t)(n_columns * n_in), to, err);
 }
 
 static int write_table(il__onnx_values *v, const il__onnx_tensor *t, il_staged_file *to,

@@ -13,8 +13,8 @@
 typedef struct il__onnx_values {
     const il__weight_source *source;
     const il_onnx_options *options;
-    float *band, *spare; /* values of a band; of a column of it, or of frequencies */
-    void *narrow;
+    float *band, *spare; /* of most_values each: what is written, and what it is made of */
+    void *narrow;        /* the band in 16 bits */
     uint64_t most_values;
     uint64_t done_bytes, total_bytes;
 } il__onnx_values;
