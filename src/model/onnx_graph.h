@@ -28,6 +28,7 @@ typedef enum il__onnx_order {
     IL__ONNX_TURNED,   /* stored [out, in], wanted [in, out] */
     IL__ONNX_ROPE_COS, /* [position, pair] */
     IL__ONNX_ROPE_SIN,
+    IL__ONNX_EXPERTS, /* [expert, row, in]: rows of the parts in turn, one after the other */
 } il__onnx_order;
 
 enum { IL__ONNX_PARTS = 3 };
@@ -41,7 +42,7 @@ typedef struct il__onnx_tensor {
     const il_tensor_info *parts[IL__ONNX_PARTS];
     uint32_t n_parts;
     uint32_t interleaved_heads; /* columns lie [head][q, k, v], wanted [q, k, v][head]; 0 = no */
-    uint32_t n_stacked, stride; /* experts: every stride-th of the list after parts[0]; 0 = no */
+    uint32_t stride; /* experts: from a part to that of the next expert, in the list of tensors */
     bool plus_one;
     bool rope_local;
     const void *bytes;

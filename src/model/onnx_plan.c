@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TENSORS_PER_EXPERT = 3 };
 enum { OPSET = 21, OPSET_RMS = 23, IR_VERSION = 10, IR_VERSION_RMS = 11 };
 
 #define LLAMA_STEMS                                                                                \
@@ -66,14 +67,27 @@ static const il__onnx_stems gpt2_stems =
                                            .ff_norm = "pre_feedforward_layernorm",
                                            .ff_post_norm = "post_feedforward_layernorm"};
 
+#define EXPERT_STEMS(block, gate_name, up_name, down_name)                                         \
+    .embedding = "model.embed_tokens", .final_norm = "model.norm", .head = "lm_head",              \
+    .attn_norm = "input_layernorm", .q = "self_attn.q_proj", .k = "self_attn.k_proj",              \
+    .v = "self_attn.v_proj", .attn_out = "self_attn.o_proj", .q_norm = "self_attn.q_norm",         \
+    .k_norm = "self_attn.k_norm", .ff_norm = "post_attention_layernorm", .router = block ".gate",  \
+    .gate = block ".experts.0." gate_name, .up = block ".experts.0." up_name,                      \
+    .down = block ".experts.0." down_name
+
+static const il__onnx_stems mixtral_stems = {EXPERT_STEMS("block_sparse_moe", "w1", "w3", "w2")},
+                            moe_stems = {EXPERT_STEMS("mlp", "gate_proj", "up_proj", "down_proj")};
+
 /* NULL: not written. */
 static const il__onnx_stems *stems_of(il_arch arch)
 {
     static const il__onnx_stems *const all[IL_ARCH_COUNT] = {
-        [IL_ARCH_GPT2] = &gpt2_stems,     [IL_ARCH_GPT_NEOX] = &neox_stems,
-        [IL_ARCH_OPT] = &opt_stems,       [IL_ARCH_LLAMA] = &llama_stems,
-        [IL_ARCH_MISTRAL] = &llama_stems, [IL_ARCH_QWEN2] = &llama_stems,
-        [IL_ARCH_QWEN3] = &llama_stems,   [IL_ARCH_GEMMA3] = &gemma_stems,
+        [IL_ARCH_GPT2] = &gpt2_stems,       [IL_ARCH_GPT_NEOX] = &neox_stems,
+        [IL_ARCH_OPT] = &opt_stems,         [IL_ARCH_LLAMA] = &llama_stems,
+        [IL_ARCH_MISTRAL] = &llama_stems,   [IL_ARCH_QWEN2] = &llama_stems,
+        [IL_ARCH_QWEN3] = &llama_stems,     [IL_ARCH_GEMMA3] = &gemma_stems,
+        [IL_ARCH_MIXTRAL] = &mixtral_stems, [IL_ARCH_QWEN3_MOE] = &moe_stems,
+        [IL_ARCH_OLMOE] = &moe_stems,
     };
     return all[arch];
 }
@@ -230,10 +244,51 @@ static const char *activation(il__onnx_build *b, const char *x)
     }
 }
 
+/* [expert, rows, in] of the parts' rows in turn: as MoE wants gate and up, and down. */
+static const char *stacked(il__onnx_build *b, const char *const *stems, uint32_t n_stems)
+{
+    il__onnx_tensor t = {.name = il__onnx_name(b->g, "experts"),
+                         .type = il__onnx_type_of(b->dtype),
+                         .n_dims = 3,
+                         .order = IL__ONNX_EXPERTS,
+                         .n_parts = n_stems,
+                         .stride = TENSORS_PER_EXPERT};
+    for (uint32_t i = 0; i < n_stems; i++) {
+        t.parts[i] = il__onnx_find(b, b->layer, stems[i], "weight");
+    }
+    t.dims[0] = b->s->n_expert;
+    t.dims[1] = n_stems * t.parts[0]->dims[0];
+    t.dims[2] = t.parts[0]->dims[1];
+    return il__onnx_add_tensor(b->g, &t);
+}
+
+/* MoE of ONNX Runtime, which routes too. Its SwiGLU with these numbers is silu(gate) · up. */
+static const char *experts(il__onnx_build *b, const char *x)
+{
+    const il__onnx_stems *n = b->stems;
+    const char *gate_up[] = {n->gate, n->up};
+    const char *dims =
+        il__onnx_i64(b->g, il__onnx_name(b->g, "router_dims"), (int64_t[]){-1, b->s->n_expert}, 2);
+    const char *logits = il__onnx_op2(b, "Reshape", il__onnx_linear(b, x, &n->router, 1), dims);
+    il__onnx_node node = {.type = "MoE",
+                          .contrib = true,
+                          .in = {x, logits, stacked(b, gate_up, 2), NULL, stacked(b, &n->down, 1)},
+                          .attrs = {{"k", 'i', .i = b->s->n_expert_used},
+                                    {"normalize_routing_weights", 'i', .i = b->s->norm_topk},
+                                    {"activation_type", 's', .s = "swiglu"},
+                                    {"swiglu_fusion", 'i', .i = 1},
+                                    {"activation_alpha", 'f', .f = 1},
+                                    {"activation_beta", 'f', .f = 0}}};
+    return il__onnx_add(b->g, &node);
+}
+
 static const char *feed_forward(il__onnx_build *b, const char *x)
 {
     const il__onnx_stems *n = b->stems;
     const char *hidden;
+    if (b->s->n_expert > 0) {
+        return experts(b, x);
+    }
     if (b->s->gated_ffn) {
         const char *gate = activation(b, il__onnx_linear(b, x, &n->gate, 1));
         hidden = il__onnx_op2(b, "Mul", gate, il__onnx_linear(b, x, &n->up, 1));
@@ -368,7 +423,8 @@ static int check_shape(const il_shape *s, il_error *err)
         const char *what;
     } needs[] = {
         {s->attn_sinks, "attention sinks"},
-        {s->n_expert > 0, "layers of experts"},
+        {s->n_expert > 0 && (!s->gated_ffn || s->activation != IL_ACTIVATION_SILU || s->bias_ffn),
+         "experts other than silu(gate) · up"},
         {s->bias_head, "a bias on the head"},
     };
     int rc = IL_OK;
@@ -400,6 +456,14 @@ static int choose_ops(const il_shape *s, il_onnx_ops wanted, il_onnx_ops *out, i
                     "8; this one is %" PRIu32,
                     s->d_head);
         il_error_hint(err, "leave --onnx-ops at auto, or say standard");
+        return rc;
+    }
+    if (*out == IL_ONNX_OPS_STANDARD && s->n_expert > 0) {
+        int rc = il_fail(err, IL_E_UNSUPPORTED,
+                         "layers of experts are written with ONNX Runtime's MoE operator alone%s",
+                         fits ? "" : ", which comes with head sizes that are multiples of 8");
+        il_error_hint(err, fits ? "leave --onnx-ops at auto, or say contrib"
+                                : "--format hf makes the Hugging Face directory");
         return rc;
     }
     return IL_OK;

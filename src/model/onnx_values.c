@@ -22,7 +22,7 @@ int il__onnx_values_init(il__onnx_values *v, const il__onnx_graph *g, il_error *
     v->most_values = BAND_VALUES;
     for (size_t i = 0; i < g->n_tensors; i++) {
         const il__onnx_tensor *t = &g->tensors[i];
-        uint64_t n = t->n_dims > 0 ? columns_of(t) : 1;
+        uint64_t n = t->n_dims > 0 ? IL__ONNX_PARTS * columns_of(t) : 1;
         v->most_values = n > v->most_values ? n : v->most_values;
         v->total_bytes += t->n_bytes;
     }
@@ -201,6 +201,30 @@ static int write_turned(il__onnx_values *v, const il__onnx_tensor *t, il_staged_
     return rc || !whole ? rc : push(v, t, (size_t)(n_columns * n_in), to, err);
 }
 
+/* An expert's rows, those of gate and up in turn. */
+static int write_experts(il__onnx_values *v, const il__onnx_tensor *t, il_staged_file *to,
+                         il_error *err)
+{
+    uint64_t n_in = columns_of(t), n_rows = t->parts[0]->dims[0], most = v->most_values / n_in;
+    int rc = IL_OK;
+    most = most < t->n_parts ? 1 : most / t->n_parts;
+    for (uint64_t expert = 0; expert < t->dims[0]; expert++) {
+        for (uint64_t first = 0; rc == IL_OK && first < n_rows; first += most) {
+            uint64_t n = n_rows - first < most ? n_rows - first : most;
+            for (uint32_t p = 0; p < t->n_parts; p++) {
+                const il_tensor_info *part = t->parts[p] + expert * t->stride;
+                il__weight_fetch(v->source, part, first * n_in, (size_t)(n * n_in), v->spare);
+                for (uint64_t r = 0; r < n; r++) {
+                    memcpy(v->band + (r * t->n_parts + p) * n_in, v->spare + r * n_in,
+                           n_in * sizeof *v->band);
+                }
+            }
+            rc = push(v, t, (size_t)(n * n_in * t->n_parts), to, err);
+        }
+    }
+    return rc;
+}
+
 static int write_table(il__onnx_values *v, const il__onnx_tensor *t, il_staged_file *to,
                        il_error *err)
 {
@@ -232,6 +256,8 @@ int il__onnx_values_write(il__onnx_values *v, const il__onnx_tensor *t, il_stage
         return write_as_is(v, t, to, err);
     case IL__ONNX_TURNED:
         return write_turned(v, t, to, err);
+    case IL__ONNX_EXPERTS:
+        return write_experts(v, t, to, err);
     default:
         return write_table(v, t, to, err);
     }

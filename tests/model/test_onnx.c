@@ -414,6 +414,29 @@ static void other_layouts(void **state)
         assert_true(value(to, i) == 1.0f + from[i]);
     }
     close_both(&p);
+    enum { F = 40, EXPERTS = 3 };
+    p = make_both("family=mixtral,n_kv_head=2,d_ff=40,n_expert=3,n_expert_used=2" SMALL, "mixtral",
+                  IL_DTYPE_F32, (il_onnx_options){0});
+    assert_int_equal(count_nodes(&p.onnx, "MoE"), 2);
+    char first[64] = "";
+    span graph = p.onnx.graph;
+    for (field f; !first[0] && next(&graph, &f);) {
+        span n = f.number == 5 ? get(f.bytes, 8).bytes : (span){0};
+        if (n.p && n.end - n.p > 8 && memcmp(n.p, "experts_", 8) == 0) {
+            (void)snprintf(first, sizeof first, "%.*s", (int)(n.end - n.p), (const char *)n.p);
+        }
+    }
+    const char *rows = tensor(&p.onnx, first, FLOAT, (uint64_t[]){EXPERTS, 2 * F, D}, 3,
+                              (size_t)EXPERTS * 2 * F * D * sizeof(float));
+    for (size_t i = 0; i < (size_t)EXPERTS * 2 * F; i++) { /* gate and up in turn */
+        char from_name[96];
+        (void)snprintf(from_name, sizeof from_name,
+                       "model.layers.0.block_sparse_moe.experts.%zu.%s.weight", i / 2 / F,
+                       i % 2 ? "w3" : "w1");
+        assert_memory_equal(rows + i * D * sizeof(float), stored(&p, from_name) + i / 2 % F * D,
+                            D * sizeof(float));
+    }
+    close_both(&p);
 }
 
 static void types(void **state)
@@ -497,6 +520,11 @@ static void refusals(void **state)
                      IL_E_UNSUPPORTED);
     assert_non_null(strstr(err.what, "multiples of 8"));
     assert_false(il_path_is_file(at("no.onnx")));
+    options.ops = IL_ONNX_OPS_STANDARD;
+    assert_int_equal(
+        write_small("family=mixtral,n_kv_head=2" SMALL, 1, at("no.onnx"), options, &report, &err),
+        IL_E_UNSUPPORTED);
+    assert_non_null(strstr(err.what, "MoE"));
     options.ops = IL_ONNX_OPS_AUTO;
     check_ok(write_small("family=gpt2,n_layer=1,d_model=6,n_head=2", 1, at("odd.onnx"), options,
                          &report, &err),
