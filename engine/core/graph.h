@@ -115,15 +115,11 @@ int il__weights_load(il__graph *graph, const il_checkpoint *ckpt, il_pool *pool,
 /* One row of the token embedding as fp32. */
 void il__embedding_row(const il__graph *graph, uint32_t id, float *out);
 
-/* Whether sliding layers turn by angles of their own (Gemma 3). */
-bool il__rope_has_local(const il_shape *shape);
 /* Angles of rotary positions 0 … n_positions − 1: cos and sin, [n_positions][rope_dims / 2], times
  * yarn's factor where it scales. As transformers in float32: the frequency is rounded to float,
  * then its product with the position. `local`: of sliding layers, which no scaling touches. */
 void il__rope_tables(const il_shape *shape, bool local, uint32_t n_positions, float *cos_t,
                      float *sin_t);
-/* The scaled frequencies alone, rope_dims / 2 of them (exposed for tests). */
-void il__rope_frequencies(const il_shape *shape, bool local, float *out);
 
 /* Window of a layer in positions; 0 = it attends to all. */
 uint32_t il__window_of(const il_shape *shape, uint32_t layer);

@@ -4,6 +4,8 @@
  */
 #include "engine/core/engine_internal.h"
 
+#include "model/rope.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +66,7 @@ static void layout_attention(il_engine_session *s, il__region *region)
         size_t half = shape->rope_dims / 2;
         s->cos_t = il__region_take(region, capacity, half * sizeof(float));
         s->sin_t = il__region_take(region, capacity, half * sizeof(float));
-        if (il__rope_has_local(shape)) {
+        if (il_rope_has_local(shape)) {
             s->local_cos_t = il__region_take(region, capacity, half * sizeof(float));
             s->local_sin_t = il__region_take(region, capacity, half * sizeof(float));
         }

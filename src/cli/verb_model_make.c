@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/gguf_log.h"
+#include "cli/onnx_log.h"
 #include "cli/verbs.h"
 #include "model/make.h"
 #include "model/suite.h"
@@ -60,8 +61,9 @@ static void clear_line(int before)
 /* What is to be made of each shape. */
 typedef struct wish {
     il_make_options options;
-    bool hf, gguf;
+    bool hf, gguf, onnx;
     il_gguf_options gguf_options;
+    il_onnx_options onnx_options;
 } wish;
 
 static int make_dir(const il_shape *shape, const char *dir, const wish *want, il_error *err)
@@ -77,19 +79,16 @@ static int make_dir(const il_shape *shape, const char *dir, const wish *want, il
     return rc;
 }
 
-/* DIR-TYPE.gguf. Of a suite, a model that no block fits is passed over with a warning. */
-static int make_gguf(const il_shape *shape, const char *dir, const wish *want, bool of_suite,
-                     il_error *err)
+/* DIR-TAG.ENDING, below a directory that is made when absent. */
+static int file_beside(const char *dir, const char *tag, const char *ending, char *path,
+                       il_error *err)
 {
-    char path[PATH_MAX];
-    il_gguf_report report;
     size_t n_dir = strlen(dir);
     while (n_dir > 1 && dir[n_dir - 1] == '/') {
         n_dir--;
     }
-    int n = snprintf(path, sizeof path, "%.*s-%s.gguf", (int)n_dir, dir,
-                     il_gguf_recipe_name(want->gguf_options.recipe));
-    if (n < 0 || (size_t)n >= sizeof path) {
+    int n = snprintf(path, PATH_MAX, "%.*s-%s.%s", (int)n_dir, dir, tag, ending);
+    if (n < 0 || n >= PATH_MAX) {
         return il_fail(err, IL_E_RANGE, "path too long: %.200s", dir);
     }
     char *slash = strrchr(path, '/');
@@ -99,9 +98,21 @@ static int make_gguf(const il_shape *shape, const char *dir, const wish *want, b
         rc = il_dir_make(path, err);
         *slash = '/';
     }
-    rc = rc ? rc
-            : il_model_gguf_from_shape(shape, want->options.seed, want->options.dtype, path,
-                                       &want->gguf_options, &report, err);
+    return rc;
+}
+
+/* DIR-TYPE.gguf. Of a suite, a model that no block fits is passed over with a warning. */
+static int make_gguf(const il_shape *shape, const char *dir, const wish *want, bool of_suite,
+                     il_error *err)
+{
+    char path[PATH_MAX];
+    il_gguf_report report;
+    int rc = file_beside(dir, il_gguf_recipe_name(want->gguf_options.recipe), "gguf", path, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    rc = il_model_gguf_from_shape(shape, want->options.seed, want->options.dtype, path,
+                                  &want->gguf_options, &report, err);
     if (rc == IL_OK) {
         il_log_gguf(path, &want->gguf_options, &report);
     } else if (rc == IL_E_UNSUPPORTED && of_suite && report.none_fits) {
@@ -112,11 +123,28 @@ static int make_gguf(const il_shape *shape, const char *dir, const wish *want, b
     return rc;
 }
 
+/* DIR-DTYPE.onnx. */
+static int make_onnx(const il_shape *shape, const char *dir, const wish *want, il_error *err)
+{
+    char path[PATH_MAX];
+    il_onnx_report report;
+    il_dtype dtype = want->options.dtype;
+    int rc = file_beside(dir, il_dtype_name(dtype), "onnx", path, err);
+    rc = rc ? rc
+            : il_model_onnx_from_shape(shape, want->options.seed, dtype, path, &want->onnx_options,
+                                       &report, err);
+    if (rc == IL_OK) {
+        il_log_onnx(path, &want->onnx_options, &report);
+    }
+    return rc;
+}
+
 static int make_one(const il_shape *shape, const char *dir, const wish *want, bool of_suite,
                     il_error *err)
 {
     int rc = want->hf ? make_dir(shape, dir, want, err) : IL_OK;
-    return rc == IL_OK && want->gguf ? make_gguf(shape, dir, want, of_suite, err) : rc;
+    rc = rc == IL_OK && want->gguf ? make_gguf(shape, dir, want, of_suite, err) : rc;
+    return rc == IL_OK && want->onnx ? make_onnx(shape, dir, want, err) : rc;
 }
 
 static int make_suite(const char *selector, const char *out, const wish *want, il_error *err)
@@ -162,14 +190,23 @@ static int read_formats(const il_param_set *flags, wish *want, il_error *err)
     for (size_t i = 0; i < formats->n; i++) {
         want->hf = want->hf || strcmp(formats->texts[i], "hf") == 0;
         want->gguf = want->gguf || strcmp(formats->texts[i], "gguf") == 0;
+        want->onnx = want->onnx || strcmp(formats->texts[i], "onnx") == 0;
     }
     if (il_param_is_set(flags, IL_P_GGUF_TYPE) && !want->gguf) {
         int rc = il_fail(err, IL_E_USAGE, "--gguf-type without a GGUF file to make");
         il_error_hint(err, "add --format hf,gguf");
         return rc;
     }
+    if (il_param_is_set(flags, IL_P_ONNX_OPS) && !want->onnx) {
+        int rc = il_fail(err, IL_E_USAGE, "--onnx-ops without an ONNX file to make");
+        il_error_hint(err, "add --format hf,onnx");
+        return rc;
+    }
     int rc = il_gguf_recipe_parse(il_param_text(flags, IL_P_GGUF_TYPE), &want->gguf_options.recipe);
-    return rc ? rc : il_dtype_parse(il_param_text(flags, IL_P_DTYPE), &want->options.dtype);
+    rc = rc ? rc : il_onnx_ops_parse(il_param_text(flags, IL_P_ONNX_OPS), &want->onnx_options.ops);
+    rc = rc ? rc : il_dtype_parse(il_param_text(flags, IL_P_DTYPE), &want->options.dtype);
+    want->onnx_options.dtype = want->options.dtype;
+    return rc;
 }
 
 static int run(const il_param_set *flags, char *const *words, unsigned n_words)
@@ -195,6 +232,9 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
         .gguf_options = {.force = il_param_flag(flags, IL_P_FORCE),
                          .stop = &interrupted,
                          .user = &m},
+        .onnx_options = {.force = il_param_flag(flags, IL_P_FORCE),
+                         .stop = &interrupted,
+                         .user = &m},
     };
     int rc = read_formats(flags, &want, &err);
     if (rc == IL_OK && (suite != NULL) + (config != NULL) + (shape != NULL) != 1) {
@@ -206,7 +246,7 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
         il_error_hint(&err, "add --out models");
     }
     if (isatty(STDERR_FILENO) && !il_param_flag(flags, IL_P_QUIET)) {
-        want.options.progress = want.gguf_options.progress = show;
+        want.options.progress = want.gguf_options.progress = want.onnx_options.progress = show;
         il_log_set_hook(clear_line);
     }
     struct sigaction action = {.sa_handler = on_signal}, was_int, was_term;
@@ -234,7 +274,9 @@ const il_verb il_verb_model_make = {
         "--suite writes each model of the suite to OUT/NAME; --hf-config and --shape write OUT.\n"
         "A directory appears whole or not at all. An identical model is kept; a different one is\n"
         "replaced only with --force. --format hf,gguf also writes OUT-TYPE.gguf, a file that\n"
-        "llama.cpp reads, with the same weights; --format gguf writes it alone.\n\n"
+        "llama.cpp reads, with the same weights; --format gguf writes it alone. --format onnx "
+        "writes\n"
+        "OUT-DTYPE.onnx, for ONNX Runtime.\n\n"
         "  inferlaw model make --suite tr121 --out models\n"
         "  inferlaw model make --suite 'pythia<=1b' --dtype bf16 --out models\n"
         "  inferlaw model make --suite tr121 --format hf,gguf --gguf-type Q8_0 --out models\n"
