@@ -77,8 +77,8 @@ void il__rope_frequencies(const il_shape *shape, bool local, float *out)
     }
 }
 
-void il__rope_tables(const il_shape *shape, bool local, uint32_t n_positions, float *cos_t,
-                     float *sin_t)
+void il__rope_tables(const il_shape *shape, const float *factors, bool local, uint32_t n_positions,
+                     float *cos_t, float *sin_t)
 {
     uint32_t half = shape->rope_dims / 2;
     if (half == 0 || n_positions == 0) {
@@ -88,6 +88,9 @@ void il__rope_tables(const il_shape *shape, bool local, uint32_t n_positions, fl
     double times = yarn ? 0.1 * log(shape->rope_factor) + 1.0 : 1.0;
     /* The first row holds the frequencies until it is written last. */
     il__rope_frequencies(shape, local, cos_t);
+    for (uint32_t i = 0; factors && !local && i < half; i++) {
+        cos_t[i] /= factors[i];
+    }
     for (uint32_t p = n_positions; p-- > 0;) {
         for (uint32_t i = 0; i < half; i++) {
             float angle = cos_t[i] * (float)p;
