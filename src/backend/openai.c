@@ -304,6 +304,7 @@ static void result_clear(il_call_result *r)
 {
     *r = (il_call_result){.t_step_ns = r->t_step_ns,
                           .stamp_tok = r->stamp_tok,
+                          .gen_ids = r->gen_ids,
                           .cached_tok = -1,
                           .prefill_event_ms = (double)NAN,
                           .decode_event_ms = (double)NAN,
