@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * OpenAI-compatible servers (docs/servers.md): what is asked of each, and the calls. Token ids go
+ * OpenAI-compatible servers (docs/openai.md): what is asked of each, and the calls. Token ids go
  * where the server takes them, else the text as it stands; one token more than steps is asked for,
  * because the first comes out of the prefill.
  */
@@ -304,6 +304,7 @@ static void result_clear(il_call_result *r)
 {
     *r = (il_call_result){.t_step_ns = r->t_step_ns,
                           .stamp_tok = r->stamp_tok,
+                          .gen_ids = r->gen_ids,
                           .cached_tok = -1,
                           .prefill_event_ms = (double)NAN,
                           .decode_event_ms = (double)NAN,

