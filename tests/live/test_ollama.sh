@@ -15,7 +15,7 @@ scenarios:
 - {name: short, prompt: Summarize RLHF in one sentence.}
 - {name: ids, prompt_tokens: 16}
 backends:
-- {name: ollama, kind: ollama, serve: auto}
+- {name: ollama, kind: ollama, serve: auto, threads: 1}
 models:
 - {name: $smollm, kind: ollama, params_millions: 134.5}
 - {name: $gemma, kind: ollama, params_millions: 268.1}
@@ -29,7 +29,8 @@ bad = []
 for r in rows:
     where = f"{r['model']} {r['scenario']} {r['mode']}"
     if r["model"] == "no-such-model:1b":
-        if r["status"] != "skipped" or "ollama pull no-such-model:1b" not in r["hint"]:
+        told = r["scenario"] == "ids" or "ollama pull no-such-model:1b" in r["hint"]
+        if r["status"] != "skipped" or not told:
             bad.append(f"{where}: {r['status']} {r['hint']}")
         continue
     if r["status"] == "skipped":
