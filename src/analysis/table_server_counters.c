@@ -6,8 +6,8 @@
  */
 #include "analysis/tables.h"
 
-#include "stats/order.h"
-#include "stats/rank.h"
+#include "stats/fieller.h"
+#include "stats/robust.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -42,7 +42,8 @@ static size_t lengths_of(const double *x, size_t n)
     return different;
 }
 
-/* An interval that leaves no room for the other answer. */
+/* An interval that lies within half a step of one of the two answers. Holding one and not the other
+ * is not enough: where a chunk's way to the client takes as long as a step, the line is off. */
 static void judge(proof *p)
 {
     if (p->low > 0.5 && p->high < 1.5) {
@@ -50,50 +51,42 @@ static void judge(proof *p)
     } else if (p->low > -0.5 && p->high < 0.5) {
         p->verdict = "N";
     } else {
-        p->verdict = "undecided";
         (void)snprintf(p->because, sizeof p->because,
-                       "the interval of the offset leaves room for 0 and for 1 step");
+                       "the interval of the offset does not lie within half a step of 0 or of 1");
     }
 }
 
-/* The slope (Theil and Sen's) shows that the counter grows by a step a token; the offset is what N
- * is more than the steps covered, its median with the exact interval: a machine that is busy
- * otherwise makes some calls far off. residuals: as long as y. */
-static int fit(const double *x, const double *y, double *residuals, proof *p, il_error *err)
+/* Huber's line: a machine that is busy otherwise makes some calls far off. Its slope is below 1
+ * where the counter leaves the choice of tokens out; it meets 0 at the tokens that cost nothing. */
+static void fit(const double *x, const double *y, proof *p)
 {
-    il_theil_sen line;
-    il_interval offset;
-    int rc = il_theil_sen_fit(x, y, p->n, &line, err);
+    il_robust line;
+    il_fieller ratio = {.kind = IL_FIELLER_UNBOUNDED};
+    il_error why = {0};
+    int rc = il_huber_fit(x, y, p->n, 1, &line, NULL, &why);
+    p->verdict = "undecided";
     if (rc != IL_OK) {
-        return rc;
+        (void)snprintf(p->because, sizeof p->because, "no line: %.140s", why.what);
+        return;
     }
-    p->slope = line.slope;
-    p->slope_low = line.slope_low;
-    p->slope_high = line.slope_high;
-    for (size_t i = 0; i < p->n; i++) {
-        residuals[i] = x[i] - y[i];
-    }
-    rc = il_quantile_interval(residuals, p->n, 0.5, 0.95, &offset, NULL, NULL);
-    p->offset = offset.estimate;
-    if (rc != IL_OK) {
-        p->verdict = "undecided";
-        (void)snprintf(p->because, sizeof p->because,
-                       "%zu generations are too few for an interval of the offset", p->n);
-    } else if (!(p->slope_low < 1.2 && p->slope_high > 0.8)) {
-        p->verdict = "undecided";
-        (void)snprintf(p->because, sizeof p->because,
-                       "the counter does not grow by a step of the client's clock a token");
-    } else {
-        p->low = offset.low;
-        p->high = offset.high;
+    p->slope = line.coef[1];
+    p->offset = -line.coef[0] / line.coef[1];
+    il_robust_interval(&line, 1, 0.95, &p->slope_low, &p->slope_high);
+    rc = il_fieller_ratio(-line.coef[0], line.coef[1], line.cov[0][0], line.cov[1][1],
+                          -line.cov[0][1], line.dof, 0.95, &ratio, NULL);
+    if (rc == IL_OK && ratio.kind == IL_FIELLER_BOUNDED && p->slope > 0) {
+        p->low = ratio.low;
+        p->high = ratio.high;
         judge(p);
+    } else {
+        (void)snprintf(p->because, sizeof p->because,
+                       "the counter is not known to grow with the tokens");
     }
-    return IL_OK;
 }
 
-/* x, y and residuals have room for every point of the run. */
-static int prove(const il_run_facts *facts, const char *backend, const char *model, double *x,
-                 double *y, double *residuals, proof *p, il_error *err)
+/* x and y have room for every point of the run. */
+static void prove(const il_run_facts *facts, const char *backend, const char *model, double *x,
+                  double *y, proof *p)
 {
     *p = (proof){.slope = NAN,
                  .slope_low = NAN,
@@ -114,9 +107,9 @@ static int prove(const il_run_facts *facts, const char *backend, const char *mod
         (void)snprintf(p->because, sizeof p->because,
                        "%zu generations of %zu lengths could be used; %d lengths are needed", p->n,
                        p->n_lengths, LEAST_LENGTHS);
-        return IL_OK;
+        return;
     }
-    return fit(x, y, residuals, p, err);
+    fit(x, y, p);
 }
 
 static void write_row(const char *backend, const char *model, const proof *p, il_csv_writer *out)
@@ -136,14 +129,26 @@ static void write_row(const char *backend, const char *model, const proof *p, il
     il_csv_end_row(out);
 }
 
-/* Whether an earlier measured cell has the same backend and model. */
+/* Measured, or proved and then flagged. */
+static bool is_told(const il__run *run, const il_cell *cell)
+{
+    const il_run_facts *facts = run->facts;
+    for (size_t i = 0; i < facts->n_counters; i++) {
+        if (strcmp(facts->counters[i].backend, il__text(run, cell->backend)) == 0 &&
+            strcmp(facts->counters[i].model, il__text(run, cell->model)) == 0) {
+            return true;
+        }
+    }
+    return cell->n_measured > 0;
+}
+
+/* Whether an earlier cell that is told of has the same backend and model. */
 static bool is_repeat(const il__run *run, size_t index)
 {
     const il_cell *cell = il_rows_cell(run->rows, index);
     for (size_t i = 0; i < index; i++) {
         const il_cell *other = il_rows_cell(run->rows, i);
-        if (other->n_measured > 0 && other->backend == cell->backend &&
-            other->model == cell->model) {
+        if (other->backend == cell->backend && other->model == cell->model && is_told(run, other)) {
             return true;
         }
     }
@@ -154,23 +159,20 @@ int il__write_server_counters(const il__run *run, il_error *err)
 {
     const il_run_facts *facts = run->facts;
     il_csv_writer out = {.fd = -1};
-    double *xy = calloc(3 * facts->n_counters + 1, sizeof *xy);
+    double *xy = calloc(2 * facts->n_counters + 1, sizeof *xy);
     if (!xy) {
         return il_fail(err, IL_E_NOMEM, "no memory for the proofs of counters");
     }
     int rc = il__table_open(run, "server_counters.csv", columns, IL__COUNT_OF(columns), &out, err);
     for (size_t i = 0; rc == IL_OK && i < il_rows_cell_count(run->rows); i++) {
         const il_cell *cell = il_rows_cell(run->rows, i);
-        if (!il__is_kind(run, cell, "ollama") || cell->n_measured == 0 || is_repeat(run, i)) {
+        if (!il__is_kind(run, cell, "ollama") || !is_told(run, cell) || is_repeat(run, i)) {
             continue;
         }
         const char *backend = il__text(run, cell->backend), *model = il__text(run, cell->model);
         proof p;
-        rc = prove(facts, backend, model, xy, xy + facts->n_counters, xy + 2 * facts->n_counters,
-                   &p, err);
-        if (rc == IL_OK) {
-            write_row(backend, model, &p, &out);
-        }
+        prove(facts, backend, model, xy, xy + facts->n_counters, &p);
+        write_row(backend, model, &p, &out);
     }
     rc = rc ? rc : il_csv_close(&out, err);
     il_csv_abandon(&out);

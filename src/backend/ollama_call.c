@@ -110,6 +110,11 @@ static char *request_text(const il__ollama *o, const il__ollama_ask_for *ask)
     if (options) {
         (void)json_object_set_new(options, "num_predict", json_integer(ask->n_predict));
     }
+    if (options && ask->logprobs) {
+        /* By default repeated tokens are penalised, and the choice is not the likeliest. */
+        (void)json_object_set_new(options, "repeat_penalty", json_real(1));
+        (void)json_object_set_new(options, "temperature", json_integer(0));
+    }
     json_t *body = json_pack("{s:s,s:s,s:b,s:b,s:i,s:o}", "model", o->name, "prompt", ask->prompt,
                              "raw", 1, "stream", ask->stream, "keep_alive", -1, "options", options);
     if (body && !o->tr121) {

@@ -13,9 +13,9 @@
 #include <string.h>
 
 #define PROBE_S   300.0
-#define ENOUGH_NS 2000000000
+#define ENOUGH_NS 3000000000LL
 
-enum { LEAST_ROUNDS = 4, MOST_ROUNDS = 16 };
+enum { LEAST_ROUNDS = 4, MOST_ROUNDS = 24 };
 
 /* --- how many steps a counter covers ---------------------------------------------------------- */
 
