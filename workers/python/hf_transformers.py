@@ -105,6 +105,8 @@ class Hf(iw.Runtime):
             with stages("to_device"):
                 self.model.to("cuda")
                 self.torch.cuda.synchronize()
+        if self.options.cache == "static" and not self.hf_decode.takes_cache_objects(self.model):
+            raise self.hf_decode.no_static_cache()
         with self.running():
             self.forward = self.hf_decode.Forward(self.model, self.options.logits == "last")
             if self.options.launch != "eager":

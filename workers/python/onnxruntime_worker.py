@@ -113,8 +113,8 @@ class Graph:
                              "input_ids, past_key_values.N.key and .value, and gives logits and "
                              "present.N.key and .value", where=path,
                              hint="`inferlaw model convert --format onnx` makes one")
-        rest = set(self.inputs) - set(self.past.values()) - {"input_ids", "attention_mask",
-                                                             "position_ids"}
+        rest = set(self.inputs) - set(self.past.values()) - {
+            "input_ids", "attention_mask", "position_ids", "past_length", "logits_from"}
         if rest:
             raise iw.Failure("UNSUPPORTED", "this ONNX file wants an input that is not known here: "
                              f"{sorted(rest)[0]}", where=path)
@@ -124,9 +124,14 @@ class Graph:
         shape = outputs["logits"].shape
         self.vocab_size = shape[-1] if isinstance(shape[-1], int) else None
         self.meta = dict(session.get_modelmeta().custom_metadata_map or {})
+        # Files of our own exporter take the first position of the head as an input, and give its
+        # argmax; their cache may be one buffer that is read and written in place.
+        self.selects = "logits_from" in self.inputs
+        self.gives_ids = "next_ids" in outputs
+        self.shared = self.meta.get("inferlaw.cache") == "shared"
         said = self.meta.get("inferlaw.logits")
         self.logits_at = said if said in ("last", "all") else "last" if shape[1] == 1 else "all"
-        positions = self.meta.get("inferlaw.n_positions", "")
+        positions = self.meta.get("inferlaw.positions", "")
         self.n_positions = int(positions) if positions.isdigit() else None
 
     @staticmethod
@@ -183,6 +188,8 @@ class OnnxRuntime(iw.Runtime):
             raise iw.Failure("UNSUPPORTED", f"this ONNX file computes in {have}, asked for is "
                              f"{self.dtype}", where=path,
                              hint=f"dtype: {have}, or a file made for {self.dtype}")
+        if self.graph.selects:
+            self.graph.logits_at = request["logits"]
         if self.graph.logits_at != request["logits"]:
             raise iw.Failure("UNSUPPORTED", "the head of this ONNX file is computed at "
                              f"{self.graph.logits_at} position(s) of the prompt, asked for is "
@@ -329,9 +336,9 @@ class OnnxRuntime(iw.Runtime):
         iw.check_ids(ids, graph.vocab_size)
         n_first = (len(ids) + 1) // 2
         table = np.zeros((len(ids), graph.vocab_size or 0), np.float32)
-        lengths = [n_first] if graph.logits_at == "all" else range(1, n_first + 1)
-        for n in lengths:
-            plan = Plan(self, 1, n, len(ids) - n, 0)
+        everywhere = graph.selects or graph.logits_at == "all"
+        for n in [n_first] if everywhere else range(1, n_first + 1):
+            plan = Plan(self, 1, n, len(ids) - n, 0, everywhere)
             plan.prompt.put(np.asarray([ids[:n]], np.int64))
             plan.prefill()
             got = plan.prompt_logits.get()[0].astype(np.float32)
@@ -358,10 +365,12 @@ class OnnxRuntime(iw.Runtime):
         build = getattr(ort, "get_build_info", lambda: None)()
         return {"dtype": self.dtype, "device": self.device, "threads": self.threads,
                 "provider": self.provider, "providers": self.session.get_providers(),
+                "operators": graph.meta.get("inferlaw.ops"),
                 "provider_options": {k: dict(v) for k, v in
                                      self.session.get_provider_options().items()},
-                "nodes_on_cpu": self.on_cpu, "logits": graph.logits_at, "kv_cache": "grown by "
-                "concatenation, two sets of buffers", "spinning": self.spinning,
+                "nodes_on_cpu": self.on_cpu, "logits": graph.logits_at, 
+                "kv_cache": "one set of buffers, written in place" if graph.shared
+                else "grown by concatenation, two sets of buffers", "spinning": self.spinning,
                 "argmax": "on the CPU" if self.device == "cpu" else "on the device",
                 "vocab_size": graph.vocab_size, "n_positions": graph.n_positions,
                 "n_layer": len(graph.past) // 2, "file": os.path.basename(path),
@@ -372,20 +381,24 @@ class OnnxRuntime(iw.Runtime):
 class Plan:
     """Buffers and bindings of one cell: nothing is bound or allocated while it runs."""
 
-    def __init__(self, owner, batch, n_ids, gen_tokens, depth_tok):
+    def __init__(self, owner, batch, n_ids, gen_tokens, depth_tok, everywhere=None):
         np, graph = owner.np, owner.graph
         self.owner, self.np, self.graph, self.session = owner, np, graph, owner.session
-        self.batch, self.n_ids, self.n, self.depth = batch, n_ids, gen_tokens, depth_tok
+        self.batch, self.n_ids, self.n = batch, n_ids, gen_tokens
+        self.all_rows = np.arange(batch)
         longest = depth_tok + n_ids + gen_tokens
         kv = owner.numpy_type(graph.kv_type)
         self.kv = kv
+        self.everywhere = graph.logits_at == "all" if everywhere is None else everywhere
+        self.kept = []  # small inputs, which bindings know by address alone
         self.sides = []
-        for _ in range(2):
+        for _ in range(1 if graph.shared else 2):
             side = {}
             for key in graph.past:
                 heads, width = graph.cache_dims(key, owner.path)
                 side[key] = owner.buffer((batch, heads, longest, width), kv)
             self.sides.append(side)
+        self.sides = self.sides * 2 if graph.shared else self.sides
         self.longest = longest
         self.prompt = owner.buffer((batch, n_ids), np.int64)
         self.ids = owner.buffer((gen_tokens + 1, batch), np.int64)
@@ -398,27 +411,36 @@ class Plan:
         self.prompt_places.put(np.tile(np.arange(depth_tok, depth_tok + n_ids, dtype=np.int64),
                                        (batch, 1)))
         self.out_type = owner.numpy_type(graph.logits_type)
-        rows = n_ids if graph.logits_at == "all" else 1
+        rows = n_ids if self.everywhere else 1
         vocab = graph.vocab_size
         self.logits = owner.buffer((batch, 1, vocab), self.out_type)
         self.prompt_logits = self.logits if rows == 1 else \
             owner.buffer((batch, rows, vocab), self.out_type)
         self.best = owner.buffer((gen_tokens + 1, batch), self.out_type)
-        self.turn = 0
-        self.tops = self.bind_tops() if owner.device == "cuda" else None
+        # Where the file has no argmax, a GPU gets one from a session of its own.
+        self.tops = self.bind_tops() if owner.device == "cuda" and not graph.gives_ids else None
+        self.prompt_next = owner.buffer((batch, rows), np.int64) if rows > 1 else None
         # The side that holds the filled depth is known: an even number of pieces leaves it at 0.
         pieces = (depth_tok + iw.FILL_TOK - 1) // iw.FILL_TOK
         side = pieces % 2
         self.first = self.bind(self.prompt.pointer, n_ids, depth_tok, side,
-                               self.prompt_places.pointer, self.prompt_logits, rows)
+                               self.prompt_places.pointer, self.prompt_logits, rows,
+                               self.prompt_next.pointer if rows > 1 else self.ids.pointer)
         self.steps = []
         for i in range(gen_tokens):
             side ^= 1
             past = depth_tok + n_ids + i
             self.steps.append(self.bind(self.ids.pointer + i * batch * 8, 1, past, side,
-                                        self.places.pointer + past * batch * 8, self.logits, 1))
+                                        self.places.pointer + past * batch * 8, self.logits, 1,
+                                        self.ids.pointer + (i + 1) * batch * 8))
 
-    def bind(self, ids_pointer, n_ids, past, side, places_pointer, logits, rows):
+    def number(self, value):
+        """The address of one number, on the host: the graph's shapes follow from it."""
+        array = self.np.array([value], self.np.int64)
+        self.kept.append(array)
+        return array.ctypes.data
+
+    def bind(self, ids_pointer, n_ids, past, side, places_pointer, logits, rows, next_pointer):
         np, graph, device = self.np, self.graph, self.owner.device
         binding = self.session.io_binding()
 
@@ -429,12 +451,18 @@ class Plan:
         give("input_ids", np.int64, [self.batch, n_ids], ids_pointer)
         give("attention_mask", np.int64, [self.batch, past + n_ids], self.mask.pointer)
         give("position_ids", np.int64, [self.batch, n_ids], places_pointer)
+        for name, value in (("past_length", past), ("logits_from", 0 if rows > 1 else -1)):
+            if name in graph.inputs:
+                binding.bind_input(name, "cpu", 0, np.int64, [1], self.number(value))
+        if graph.gives_ids:
+            binding.bind_output("next_ids", device, 0, np.int64, [self.batch, rows], next_pointer)
         for key in graph.past:
             source, target = self.sides[side][key], self.sides[side ^ 1][key]
             heads, width = source.shape[1], source.shape[3]
-            give(graph.past[key], self.kv, [self.batch, heads, past, width], source.pointer)
+            before, behind = (self.longest, self.longest) if graph.shared else (past, past + n_ids)
+            give(graph.past[key], self.kv, [self.batch, heads, before, width], source.pointer)
             binding.bind_output(graph.present[key], device, 0, self.kv,
-                                [self.batch, heads, past + n_ids, width], target.pointer)
+                                [self.batch, heads, behind, width], target.pointer)
         binding.bind_output("logits", device, 0, self.out_type,
                             [self.batch, rows, graph.vocab_size], logits.pointer)
         return binding
@@ -466,14 +494,21 @@ class Plan:
         ids.put(piece)
         places = owner.buffer(piece.shape, np.int64)
         places.put(np.tile(np.arange(done, done + n, dtype=np.int64), (self.batch, 1)))
-        rows = n if self.graph.logits_at == "all" else 1
+        rows = n if self.everywhere else 1
         logits = owner.buffer((self.batch, rows, self.graph.vocab_size), self.out_type)
+        chosen = owner.buffer((self.batch, rows), np.int64)
         side = (done // iw.FILL_TOK) % 2
         self.session.run_with_iobinding(self.bind(ids.pointer, n, done, side, places.pointer,
-                                                  logits, rows))
+                                                  logits, rows, chosen.pointer))
 
     def choose(self, i, logits):
         """The most likely token of every sequence becomes row i of ids."""
+        if self.graph.gives_ids:
+            if logits is not self.logits:
+                self.feed(i, self.prompt_next.get()[:, -1])
+            if self.best.array is not None:
+                self.best.array[i] = logits.array[self.rows(), -1, self.ids.array[i]]
+            return
         if self.tops and logits is self.logits:
             self.top.run_with_iobinding(self.tops[i])
             return
@@ -486,7 +521,7 @@ class Plan:
             self.ids_at(i, top, best)
 
     def rows(self):
-        return self.np.arange(self.batch)
+        return self.all_rows
 
     def ids_at(self, i, top, best):
         ids, bests = self.ids.get().copy(), self.best.get().copy()
@@ -513,7 +548,13 @@ class Plan:
             self.step(i)
 
     def answers(self):
-        return self.ids.get(), self.best.get().astype(self.np.float64)
+        """(ids, largest logits). Where a GPU keeps the logits of the last step alone, those stand
+        for all steps: what is not finite goes on through the cache."""
+        best = self.best.get().astype(self.np.float64)
+        if self.graph.gives_ids and self.best.array is None:
+            best = best * 0
+            best[-1] = self.logits.get()[:, 0].max(-1) if self.n else best[-1]
+        return self.ids.get(), best
 
 
 class _Captured:
