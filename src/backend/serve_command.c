@@ -45,6 +45,14 @@ static void setting(il__serve_command *c, const char *name, const char *value)
     add(c, c->env, &c->n_env, il_arena_printf(c->arena, "%s=%s", name, value));
 }
 
+/* The user's own environment wins. */
+static void preset(il__serve_command *c, const char *name, const char *value)
+{
+    if (!getenv(name)) {
+        setting(c, name, value);
+    }
+}
+
 static uint32_t threads_of(const il__serve_request *r)
 {
     return r->threads ? r->threads : il_cores_allowed(NULL, 0);
@@ -140,7 +148,7 @@ static void make_vllm(const il__serve_request *r, const char *program, uint16_t 
     setting(c, "HF_HUB_OFFLINE", "1");
     setting(c, "TRANSFORMERS_OFFLINE", "1");
     if (!r->device || strcmp(r->device, "cuda") != 0) {
-        setting(c, "VLLM_CPU_KVCACHE_SPACE", "2"); /* GiB; else it takes half of the memory */
+        preset(c, "VLLM_CPU_KVCACHE_SPACE", "2"); /* GiB; else it takes half of the memory */
         setting(c, "OMP_NUM_THREADS", il_arena_printf(c->arena, "%" PRIu32, threads_of(r)));
         if (r->affinity) {
             setting(c, "VLLM_CPU_OMP_THREADS_BIND", r->affinity);

@@ -22,7 +22,7 @@ up() {
     "$build/tests/live_serve" "$@" <"$work/in" >"$work/out" 2>"$work/err" &
     tool=$!
     exec 8>"$work/in"
-    for _ in $(seq 1200); do
+    for _ in $(seq 6000); do
         grep -q '^ready' "$work/out" && break
         kill -0 $tool 2>/dev/null || break
         sleep 0.1
@@ -68,6 +68,19 @@ if up llama.cpp "$smollm"; then
     grep -q '"completion_tokens":8' "$work/answer" || fail "no usage: $(cat "$work/answer")"
     down llama.cpp
 fi
+
+# vLLM is three processes; it compiles for a minute or two before it is ready.
+case " $IL_LIVE " in
+*" vllm "*)
+    need vllm
+    "$inferlaw" model make --suite tr121/gpt2-45m --out "$work/models" >/dev/null 2>&1 || fail "no checkpoint"
+    if up vllm "$work/models/gpt2-45m" 512 580; then
+        fetch "$url/v1/completions" '{"model":"under-test","prompt":"one two","max_tokens":8,"ignore_eos":true}' >"$work/answer"
+        grep -q '"completion_tokens":8' "$work/answer" || fail "vllm: no usage: $(cat "$work/answer")"
+        down vllm
+    fi
+    ;;
+esac
 
 # inferlaw is killed: the server's whole group ends by itself.
 if up llama.cpp "$smollm"; then
