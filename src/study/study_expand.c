@@ -330,19 +330,7 @@ static int check_lists(const il_study *s, const char *origin, il_error *err)
 
 static int note_recorded(il_study *s, il_error *err)
 {
-    const struct {
-        bool there;
-        const char *key;
-    } later[] = {
-        {s->has_memory, "memory_wall"},
-    };
     int rc = IL_OK;
-    for (size_t i = 0; rc == IL_OK && i < sizeof later / sizeof later[0]; i++) {
-        if (later[i].there) {
-            rc = il__study_note(s, err, "%s is recorded, not acted on by this version",
-                                later[i].key);
-        }
-    }
     for (size_t i = 0; rc == IL_OK && i < s->n_backends; i++) {
         if (strcmp(il_param_text(&s->backends[i].set, IL_P_SERVE), "auto") == 0) {
             rc = il__study_note(s, err,
