@@ -30,6 +30,9 @@ void il_run_facts_free(il_run_facts *facts)
     if (facts->cold_memory.element_bytes > 0) {
         il_vector_free(&facts->cold_memory);
     }
+    if (facts->rung_memory.element_bytes > 0) {
+        il_vector_free(&facts->rung_memory);
+    }
     free(facts->sentinels);
     free(facts->ceilings);
     free(facts->counters);

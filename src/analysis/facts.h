@@ -7,6 +7,7 @@
 #define IL_ANALYSIS_FACTS_H
 
 #include "analysis/cold_data.h"
+#include "analysis/memory_data.h"
 #include "analysis/vector.h"
 
 #include "inferlaw/error.h"
@@ -143,6 +144,9 @@ typedef struct il_run_facts {
     il_cold_start *colds; /* staged cold starts, sorted (il__cold_sort) */
     size_t n_colds;
     il_vector cold_memory;
+    il_memory_rung *rungs; /* of the memory ladder, sorted (il__memory_sort) */
+    size_t n_rungs;
+    il_vector rung_memory;
     double keep_alive_s; /* how long an idle model stays loaded; NaN not said */
 } il_run_facts;
 

@@ -490,6 +490,26 @@ static int add_cold(load *l, const json_t *line, uint64_t at, il_error *err)
     return rc;
 }
 
+/* A rung of the memory ladder. */
+static int add_rung(load *l, const json_t *line, uint64_t at, il_error *err)
+{
+    il_run_facts *f = l->facts;
+    il_memory_rung rung;
+    size_t n_cells = json_array_size(json_object_get(l->journal->plan, "cells"));
+    if (!il__memory_read(line, at, &rung) || rung.cell >= n_cells) {
+        return IL_OK;
+    }
+    if (f->rung_memory.element_bytes == 0) {
+        il_vector_init(&f->rung_memory, sizeof rung);
+    }
+    int rc = il_vector_resize(&f->rung_memory, l->journal->scratch_dir, f->n_rungs + 1, err);
+    f->rungs = f->rung_memory.data;
+    if (rc == IL_OK) {
+        f->rungs[f->n_rungs++] = rung;
+    }
+    return rc;
+}
+
 static int visit(json_t *line, uint64_t at, void *user, il_error *err)
 {
     load *l = user;
@@ -523,6 +543,9 @@ static int visit(json_t *line, uint64_t at, void *user, il_error *err)
     }
     if (strcmp(kind, "cold") == 0) {
         return add_cold(l, line, at, err);
+    }
+    if (strcmp(kind, "memory") == 0) {
+        return add_rung(l, line, at, err);
     }
     return IL_OK; /* kinds the tables do not need, and those of later versions */
 }
@@ -679,6 +702,7 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
                                 calls[i].rss_bytes};
         }
     }
+    f->n_rungs = il__memory_sort(f->rungs, f->n_rungs);
     f->n_colds = il__cold_sort(f->colds, f->n_colds);
     if (rc == IL_OK) {
         finish_sampling(j, f);

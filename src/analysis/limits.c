@@ -385,8 +385,47 @@ static void say_arithmetic(const il__run *run, const points *p, il__limit *l)
     say(l, text);
 }
 
+/* Of the cell's model, millions of parameters; NaN unknown. */
+static double millions_of(const il__run *run, const il_memory_rung *rung)
+{
+    return rung ? run->facts->cells[rung->cell].params_total * 1e-6 : NAN;
+}
+
+/* The wall that the memory ladder met on this backend: between the largest model that held and the
+ * smallest that did not. False where no rung of size failed. */
+static bool met_wall(const il__run *run, const il__family *f, il__limit *l)
+{
+    const il_run_facts *facts = run->facts;
+    const char *backend = il__text(run, f->cells[0]->backend);
+    il_memory_climb climb = {0};
+    for (size_t i = 0; i < facts->n_rungs; i++) {
+        const il_memory_rung *r = &facts->rungs[i];
+        if (r->axis == IL_RUNG_SIZE && strcmp(facts->cells[r->cell].backend, backend) == 0 &&
+            facts->cells[r->cell].batch_size == f->cells[0]->batch_size) {
+            il__memory_climb_add(&climb, r);
+        }
+    }
+    double held = millions_of(run, climb.last_ok), failed = millions_of(run, climb.first_failed);
+    if (!(held > 0) || !(failed > held)) {
+        return false;
+    }
+    char text[128];
+    l->n_models = climb.n_ok + climb.n_failed;
+    l->threshold = climb.first_failed->limit;
+    l->low = log(held);
+    l->high = log(failed);
+    l->at = (l->low + l->high) / 2;
+    (void)snprintf(text, sizeof text, "met by the memory ladder under a limit by %s",
+                   climb.first_failed->limit_by);
+    say(l, text);
+    return true;
+}
+
 static void memory_limit(const il__run *run, const il__family *f, points *p, il__limit *l)
 {
+    if (met_wall(run, f, l)) {
+        return;
+    }
     collect_memory(run, f, p);
     l->n_models = p->n;
     if (p->n > 0) {

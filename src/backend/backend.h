@@ -11,6 +11,7 @@
 
 #include "inferlaw/dtype.h"
 #include "inferlaw/error.h"
+#include "os/memory_limit.h"
 #include "param/param.h"
 
 #include <jansson.h>
@@ -40,6 +41,8 @@ typedef struct il_backend_model {
     const char *kind;                                /* the model's kind */
     uint32_t vocab_size;                             /* 0 = unknown */
     uint32_t max_batch, max_prompt_tok, max_gen_tok; /* over all cells of this load, for sizing */
+    const il_memory_limit *memory_limit; /* of the process that a load starts, NULL for none; only
+                                            kinds with IL_CAP_PROCESS heed it */
 } il_backend_model;
 
 typedef struct il_call_request {

@@ -228,7 +228,7 @@ static int worker_argv(const il__process_backend *p, char *path, size_t path_byt
     return IL_OK;
 }
 
-static int start_worker(il__process_backend *p, il_error *err)
+static int start_worker(il__process_backend *p, const il_memory_limit *limit, il_error *err)
 {
     char path[4096];
     const char **argv = NULL;
@@ -239,7 +239,9 @@ static int start_worker(il__process_backend *p, il_error *err)
     il_process_options options = {
         .argv = argv,
         .cpus = il_param_text(p->entry, IL_P_AFFINITY),
-        .oom_score_adj = OOM_SCORE_ADJ,
+        /* A worker under a limit is there to fail: it goes before anything else does. */
+        .oom_score_adj = limit ? 1000 : OOM_SCORE_ADJ,
+        .memory_limit = limit,
     };
     rc = il_process_spawn(&options, &p->process, err);
     free(argv);
@@ -414,7 +416,7 @@ int il__process_load(il_backend *b, const il_backend_model *model, il_load_resul
     if (p->process) {
         forget(p);
     }
-    int rc = start_worker(p, err);
+    int rc = start_worker(p, model->memory_limit, err);
     if (rc != IL_OK) {
         return rc;
     }

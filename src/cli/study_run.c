@@ -97,8 +97,7 @@ static void show_making(const char *name, uint64_t done, uint64_t total, void *u
     making *m = user;
     if (m->name != name) {
         m->name = name;
-        il_log(IL_LOG_INFO, "making %s (%.3g MB)", name,
-               (double)total / 1e6);
+        il_log(IL_LOG_INFO, "making %s (%.3g MB)", name, (double)total / 1e6);
     }
     (void)done;
 }

@@ -47,8 +47,8 @@ int il_tokenizer_encode(il_tokenizer *tokenizer, const char *text, size_t len, b
 int il_tokenizer_decode(const il_tokenizer *tokenizer, const int32_t *ids, size_t n,
                         bool keep_special, il_buf *out, il_error *err);
 
-/* Appends, in order, the ids of plain words: tokens of a space and small letters whose text alone is
- * split back into that very token. Any row of such ids survives decoding and encoding, so that a
+/* Appends, in order, the ids of plain words: tokens of a space and small letters whose text alone
+ * is split back into that very token. Any row of such ids survives decoding and encoding, so that a
  * server that takes text alone runs the ids that were meant. NOMEM. */
 int il_tokenizer_words(il_tokenizer *tokenizer, il_token_ids *out, il_error *err);
 

@@ -262,3 +262,11 @@ double il__cgroup_throttled_ms(void)
     each_level(&g->v1_cpu, add_throttled, &sum);
     return sum.seen ? sum.ms : NAN;
 }
+
+bool il__cgroup_memory_dir(char *out, size_t cap, bool *v2)
+{
+    const groups *g = find_groups();
+    const hierarchy *h = g->v1_memory.known ? &g->v1_memory : &g->unified;
+    *v2 = h == &g->unified;
+    return h->known && snprintf(out, cap, "%s%s%s", il__sys_root(), h->mount, h->group) < (int)cap;
+}

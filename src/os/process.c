@@ -173,6 +173,12 @@ static _Noreturn void child_run(const child_plan *plan)
         (void)n; /* a precaution: where it is not allowed the child runs all the same */
         (void)close(oom_fd);
     }
+    if (plan->options->memory_limit) {
+        errno = il_memory_limit_enter(plan->options->memory_limit);
+        if (errno != 0) {
+            child_fail(plan, AT_SETUP);
+        }
+    }
     if (plan->has_cpus && sched_setaffinity(0, sizeof plan->cpus, &plan->cpus) != 0) {
         child_fail(plan, AT_CPUS);
     }

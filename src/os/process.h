@@ -11,6 +11,7 @@
 #define IL_OS_PROCESS_H
 
 #include "inferlaw/error.h"
+#include "os/memory_limit.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@ typedef struct il_process_options {
     const char *const *env;  /* "NAME=value", ended by NULL: added or replaced; NULL for none */
     const char *cpus;        /* "0-3,8": the CPUs it may run on; NULL as the parent */
     int oom_score_adj;       /* raised to this (0 to 1000), never lowered */
+    const il_memory_limit *memory_limit; /* it runs under, NULL for none */
 } il_process_options;
 
 typedef enum il_process_phase {

@@ -104,6 +104,9 @@ P(TAIL_MS, "tail_ms", 0, F64, IL_SCOPE_SLO, 0, 1e9, NULL, NULL, "MS", "longest a
 P(TAIL_QUANTILE, "tail_quantile", 0, F64, IL_SCOPE_SLO, 0.5, 0.9999, NULL, "0.95", "Q", "share of calls that must keep tail_ms")
 P(MEMORY_BYTES, "memory_bytes", 0, F64, IL_SCOPE_SLO, 1, 1e18, NULL, NULL, "BYTES", "memory a model may take (default: what the machine has available)")
 P(LADDER, "ladder", 0, NODE, IL_SCOPE_MEMORY, 0, 0, NULL, NULL, NULL, "what the ladder climbs")
+P(LIMIT_BYTES, "limit_bytes", 0, F64, IL_SCOPE_MEMORY, 1e6, 1e18, NULL, NULL, "BYTES", "memory of the child that climbs, never above 80 % of what is available")
+P(LIMIT_SHARE, "share", 0, F64, IL_SCOPE_MEMORY, 0.001, 0.8, NULL, "0.5", "F", "without limit_bytes: the child's part of the available memory")
+P(LIMIT_BY, "limit_by", 0, CHOICE, IL_SCOPE_MEMORY, 0, 0, "auto|rlimit", "auto", "H", "auto: a control group where one can be made; rlimit: address space")
 P(STOP_AFTER, "stop_after", 0, I64, IL_SCOPE_MEMORY, 1, 100, NULL, "2", "N", "failures after which the ladder ends")
 
 /* ---- claims file (docs/claims.md) ---- */

@@ -155,6 +155,10 @@ int il__driver_arm(il__driver *d, uint32_t block, uint32_t pair, uint32_t arm, i
 int il__driver_colds(il__driver *d, uint32_t block, il_error *err);
 bool il__driver_colds_done(const il__driver *d, uint32_t block);
 
+/* driver_memory.c */
+/* The ladder of memory_wall, where the study wants one: the rungs that are not in the journal. */
+int il__driver_memory(il__driver *d, il_error *err);
+
 /* driver_machine.c */
 int il__driver_block_facts(il__driver *d, uint32_t block, il_error *err);
 /* The smallest effect the run may call, by the spread of some samples of fixed work; NaN = unknown.

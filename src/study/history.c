@@ -2,6 +2,7 @@
 #include "study/history.h"
 
 #include "base/text.h"
+#include "study/ladder.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -201,6 +202,47 @@ static void take_parity(il_history *h, const json_t *line)
     }
 }
 
+bool il_history_rung(const il_history *h, uint32_t group, uint8_t axis, uint64_t x, bool *failed)
+{
+    for (size_t i = 0; i < h->n_rungs; i++) {
+        const il_rung *r = &h->rungs[i];
+        if (r->group == group && r->axis == axis && r->x == x) {
+            *failed = r->failed;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int take_rung(il_history *h, const json_t *line, il_error *err)
+{
+    uint64_t group, x;
+    const char *axis = json_string_value(json_object_get(line, "axis"));
+    const char *status = json_string_value(json_object_get(line, "status"));
+    if (!axis || !status || !get_below(line, "group", h->plan->n_groups, &group) ||
+        !get_below(line, "x", INT64_MAX, &x)) {
+        return IL_OK;
+    }
+    if (h->n_rungs == h->cap_rungs) {
+        size_t cap = h->cap_rungs ? 2 * h->cap_rungs : 64;
+        il_rung *grown = il_arena_array(&h->arena, cap, sizeof *grown);
+        if (!grown) {
+            return il_fail(err, IL_E_NOMEM, "out of memory");
+        }
+        if (h->n_rungs > 0) {
+            memcpy(grown, h->rungs, h->n_rungs * sizeof *grown);
+        }
+        h->rungs = grown;
+        h->cap_rungs = cap;
+    }
+    il_rung *r = &h->rungs[h->n_rungs++];
+    *r = (il_rung){.group = (uint32_t)group, .failed = strcmp(status, "ok") != 0, .x = x};
+    while (r->axis < IL_AXIS_COUNT && strcmp(axis, il_axis_name((il_axis)r->axis)) != 0) {
+        r->axis++;
+    }
+    return IL_OK;
+}
+
 static int take_line(json_t *line, uint64_t number, void *user, il_error *err)
 {
     il_history *h = user;
@@ -224,6 +266,8 @@ static int take_line(json_t *line, uint64_t number, void *user, il_error *err)
         take_arm(h, line);
     } else if (strcmp(kind, "cold") == 0) {
         take_cold(h, line);
+    } else if (strcmp(kind, "memory") == 0) {
+        return take_rung(h, line, err);
     } else if (get_below(line, "block", p->blocks, &block)) {
         if (strcmp(kind, "closure") == 0 && get_below(line, "cell", p->n_cells, &cell)) {
             h->closures[cell * p->blocks + block] = true;

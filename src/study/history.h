@@ -18,6 +18,14 @@ typedef enum il_call_state {
     IL_CALL_ERROR, /* repeated by a resume */
 } il_call_state;
 
+/* A rung of the memory ladder that was climbed. */
+typedef struct il_rung {
+    uint32_t group;
+    uint8_t axis; /* il_axis */
+    bool failed;
+    uint64_t x;
+} il_rung;
+
 /* Told of every measured call of the journal that is ok. */
 typedef void (*il_history_observer)(void *user, uint32_t cell, uint32_t block, uint32_t rep,
                                     double prefill_ms, double decode_ms);
@@ -32,6 +40,8 @@ typedef struct il_history {
     bool *sentinels, *ceilings; /* [blocks] */
     bool *colds;                /* [(group · 2 + warm) · cold_samples + sample] cold starts */
     uint32_t cold_samples;      /* of each state of the page cache, 0 = none wanted */
+    il_rung *rungs;             /* of the memory ladder, as journalled */
+    size_t n_rungs, cap_rungs;
     double *first_e2e_ms;   /* [cell · repetitions + rep] of block 0, NaN where there is none */
     uint32_t *pair_cell;    /* [n_pairs] as journalled, UINT32_MAX where not */
     uint32_t n_pairs;       /* the most a block can have */
@@ -54,6 +64,8 @@ void il_history_free(il_history *h);
 void il_history_count(const il_history *h, uint64_t counts[IL_CALL_ERROR + 1]);
 /* Whether all calls of an arm are there. `at` as above. */
 bool il_history_arm_done(const il_history *h, size_t at);
+/* Whether a rung is in the journal, and how it ended. */
+bool il_history_rung(const il_history *h, uint32_t group, uint8_t axis, uint64_t x, bool *failed);
 /* Where a cold start stands in colds. */
 size_t il_history_cold_at(const il_history *h, uint32_t group, bool warm, uint32_t sample);
 /* True when call i of the cell and block still has to run. */

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "os/paths.h"
+#include "study/ladder.h"
 #include "study/order.h"
 
 #include <math.h>
@@ -81,6 +82,11 @@ static int read_parts(il_study *s, const char *origin, const il_yaml *root, il_e
     if (ladder) {
         s->ladder = il_yaml_json(ladder);
         rc = s->ladder ? IL_OK : il_fail(err, IL_E_NOMEM, "out of memory");
+        il_ladder read;
+        rc = rc == IL_OK ? il_ladder_read(s->ladder, &s->arena, &read, err) : rc;
+        if (rc != IL_OK) {
+            il_yaml_where(err, origin, ladder);
+        }
     }
     return rc;
 }

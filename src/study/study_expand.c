@@ -328,24 +328,6 @@ static int check_lists(const il_study *s, const char *origin, il_error *err)
     return rc;
 }
 
-static int note_recorded(il_study *s, il_error *err)
-{
-    const struct {
-        bool there;
-        const char *key;
-    } later[] = {
-        {s->has_memory, "memory_wall"},
-    };
-    int rc = IL_OK;
-    for (size_t i = 0; rc == IL_OK && i < sizeof later / sizeof later[0]; i++) {
-        if (later[i].there) {
-            rc = il__study_note(s, err, "%s is recorded, not acted on by this version",
-                                later[i].key);
-        }
-    }
-    return rc;
-}
-
 int il__study_expand(il_study *s, const il_study_options *o, const char *origin,
                      const il_yaml *root, il_error *err)
 {
@@ -361,6 +343,5 @@ int il__study_expand(il_study *s, const il_study_options *o, const char *origin,
     rc = rc == IL_OK ? apply_compat(s, err) : rc;
     rc = rc == IL_OK ? check_lists(s, origin, err) : rc;
     rc = rc == IL_OK ? apply_filters(s, o->flags, err) : rc;
-    rc = rc == IL_OK ? il__study_resolve_models(s, err) : rc;
-    return rc == IL_OK ? note_recorded(s, err) : rc;
+    return rc == IL_OK ? il__study_resolve_models(s, err) : rc;
 }
