@@ -148,7 +148,6 @@ void il__onnx_build_shared(il__onnx_build *b)
     il__onnx_graph *g = b->g;
     b->zero1 = il__onnx_i64(g, "axis_0", (int64_t[]){0}, 1);
     b->axis1 = il__onnx_i64(g, "axis_1", (int64_t[]){1}, 1);
-    b->axis2 = il__onnx_i64(g, "axis_2", (int64_t[]){2}, 1);
     b->batch1 = dim_of_ids(b, 0);
     b->seq1 = dim_of_ids(b, 1);
     b->past1 = "past_length";

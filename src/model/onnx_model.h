@@ -15,10 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Which operators attention and norms are made of. */
+/* Which operators attention and experts are made of. */
 typedef enum il_onnx_ops {
     IL_ONNX_OPS_AUTO,     /* contrib where its limits allow, else standard */
-    IL_ONNX_OPS_CONTRIB,  /* com.microsoft: GroupQueryAttention, SkipLayerNormalization, … */
+    IL_ONNX_OPS_CONTRIB,  /* com.microsoft: GroupQueryAttention, MoE */
     IL_ONNX_OPS_STANDARD, /* of ONNX alone: any head size, any runtime */
 } il_onnx_ops;
 

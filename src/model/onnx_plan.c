@@ -197,23 +197,6 @@ const char *il__onnx_norm(il__onnx_build *b, const char *x, const char *stem, in
 
 const char *il__onnx_norm_residual(il__onnx_build *b, const char *stem, int32_t layer)
 {
-    if (b->pending && b->contrib) {
-        bool layer_norm = b->s->norm == IL_NORM_LAYER;
-        const char *weight = norm_weight(b, il__onnx_find(b, layer, stem, "weight"));
-        const char *bias =
-            layer_norm ? il__onnx_vector(b, il__onnx_find(b, layer, stem, "bias")) : NULL;
-        const char *sum = il__onnx_name(b->g, "residual");
-        const char *y = il__onnx_add(
-            b->g, &(il__onnx_node){.type = layer_norm ? "SkipLayerNormalization"
-                                                      : "SkipSimplifiedLayerNormalization",
-                                   .contrib = true,
-                                   .in = {b->x, b->pending, weight, bias},
-                                   .out = {NULL, NULL, NULL, sum},
-                                   .attrs = {{"epsilon", 'f', .f = b->s->norm_eps}}});
-        b->x = sum;
-        b->pending = NULL;
-        return y;
-    }
     if (b->pending) {
         b->x = il__onnx_op2(b, "Add", b->x, b->pending);
         b->pending = NULL;
@@ -227,11 +210,7 @@ static const char *activation(il__onnx_build *b, const char *x)
 {
     switch (b->s->activation) {
     case IL_ACTIVATION_GELU_TANH:
-        return b->contrib
-                   ? il__onnx_add(b->g,
-                                  &(il__onnx_node){.type = "FastGelu", .contrib = true, .in = {x}})
-                   : il__onnx_add(b->g,
-                                  &(il__onnx_node){.type = "Gelu",
+        return il__onnx_add(b->g, &(il__onnx_node){.type = "Gelu",
                                                    .in = {x},
                                                    .attrs = {{"approximate", 's', .s = "tanh"}}});
     case IL_ACTIVATION_GELU_ERF:

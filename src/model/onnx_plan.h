@@ -45,7 +45,7 @@ typedef struct il__onnx_build {
     const char *batch1, *seq1, *past1, *total1, *total0; /* 1: vectors of one number */
     const char *seqlens, *total32;                       /* for GroupQueryAttention */
     const char *mask[2], *cos[2], *sin[2];
-    const char *zero1, *one1, *axis1, *axis2, *last1;
+    const char *zero1, *axis1;
     /* The residual is x + pending (NULL: x alone). */
     const char *x, *pending;
 } il__onnx_build;
