@@ -149,6 +149,12 @@ double il_facts_mde(const il_facts *facts, const char *backend, const char *mode
     return worst;
 }
 
+bool il_facts_parity_off(const il_facts *facts)
+{
+    const json_t *study = json_object_get(facts->manifest, "study");
+    return json_is_false(json_object_get(json_object_get(study, "schedule"), "parity"));
+}
+
 size_t il_facts_law(const il_facts *facts, const char *backend, const char *mode,
                     int64_t batch_size, const char *x, const char *form)
 {

@@ -31,6 +31,8 @@ typedef struct il_facts {
  * a failure. */
 int il_facts_load(const char *run_dir, il_facts *out, il_error *err);
 void il_facts_free(il_facts *facts);
+/* Whether the study switched the parity gate off; false without a manifest. */
+bool il_facts_parity_off(const il_facts *facts);
 
 /* A text or number below the manifest, by keys ("machine", "cpu_model", NULL); "" and NaN when it
  * is not there. */

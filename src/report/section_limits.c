@@ -248,7 +248,8 @@ void il__report_optional(il__doc *doc, const il_facts *f)
         {"largest relative error", "max_rel_error", IL__SHOW_NUMBER, NULL, NULL},
         {"tolerance", "tolerance", IL__SHOW_NUMBER, NULL, NULL},
         {"same top token", "top1_match", IL__SHOW_TEXT, NULL, NULL},
-        VERDICT};
+        VERDICT,
+        BECAUSE};
     if (f->parity.n_rows > 0) {
         il__doc_section(doc, "parity", "Parity");
         (void)il__doc_artifact(doc, f, &f->parity, "", parity, COUNT_OF(parity), NULL, NULL);
