@@ -9,7 +9,9 @@
  */
 #include "study/driver_parts.h"
 
+#include "base/buf.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "model/make.h"
 #include "os/clock.h"
 #include "study/order.h"
@@ -35,7 +37,9 @@ typedef struct gate {
     char twin_dir[4096];
     bool experts;
     uint32_t n_layer, n_vocab, n_probe, n_steps;
-    int32_t ids[PROBE_TOK + STEPS + 1]; /* the probe, then what was generated */
+    il_buf text;                        /* of the probe, for servers; empty: none */
+    int32_t leading;                    /* what a server may put before it, -1: nothing */
+    int32_t ids[PROBE_TOK + STEPS + 2]; /* the probe, then what was generated */
     uint32_t n_chosen;                  /* generated ids known, from the first on */
     float *rows;                        /* [n_probe][columns], NULL: no logits */
     uint32_t columns;
@@ -55,11 +59,26 @@ static bool answers_loaded(const il_backend_ops *ops)
 
 /* --- what is compared ------------------------------------------------------------------------- */
 
+/* The GGUF type of the file that the runtime reads; "" when it reads another format, or ours reads
+ * fp32 as it is. */
+static const char *gguf_type(const il__driver *d, const gate *g)
+{
+    const il_study_backend *b = &d->plan->study->backends[g->backend];
+    const il_study_model *m = &d->plan->study->models[g->model];
+    const char *path = g->asked.path ? g->asked.path : g->asked.file;
+    if (path && il_text_ends(path, ".gguf")) {
+        return "Q"; /* a file that came from elsewhere: taken for quantised */
+    }
+    bool gguf = g->asked.file && il__file_format_of(b, m) == IL__FILE_GGUF;
+    const char *type = gguf ? il__file_weights(b) : "";
+    return strcmp(b->kind, "native") == 0 && strcmp(type, "F32") == 0 ? "" : type;
+}
+
 /* Our own fp32 engine is held against its plain C kernels, everything else against its fastest. */
 static const char *reference_isa(const il__driver *d, const gate *g)
 {
     const il_param_set *entry = &d->plan->study->backends[g->backend].set;
-    bool own = strcmp(g->ops->kind, "native") == 0 &&
+    bool own = strcmp(g->ops->kind, "native") == 0 && gguf_type(d, g)[0] == '\0' &&
                strcmp(il_param_text(entry, IL_P_DTYPE), "fp32") == 0 &&
                strcmp(il_param_text(entry, IL_P_ISA), "reference") != 0;
     return own ? "reference" : "auto";
@@ -104,20 +123,10 @@ static int make_twin(il__driver *d, gate *g, il_error *why)
         g->asked.path = g->reference.path = g->twin_dir;
         g->reads = "twin";
         g->n_layer = TWIN_LAYERS;
+        *why = (il_error){0};
         rc = il__reference_supports(d, &g->reference, why);
     }
     return rc;
-}
-
-/* The GGUF type of the file that the runtime reads; "" when it reads another format. */
-static const char *gguf_type(const il__driver *d, const gate *g)
-{
-    const il_study_backend *b = &d->plan->study->backends[g->backend];
-    const il_study_model *m = &d->plan->study->models[g->model];
-    if (g->asked.file && !g->asked.path) {
-        return "Q"; /* of a server's own store: taken for quantised */
-    }
-    return g->asked.file && il__file_format_of(b, m) == IL__FILE_GGUF ? il__file_weights(b) : "";
 }
 
 /* What the reference reads, and whether it can. */
@@ -132,8 +141,8 @@ static int choose_reference(il__driver *d, gate *g, il_error *why)
     g->reference.max_prompt_tok = g->n_probe + g->n_steps;
     g->reference.max_gen_tok = 1;
     g->reads = "checkpoint";
-    if (type[0] == 'Q') {
-        g->reference.path = g->asked.file; /* the very blocks, expanded */
+    if (type[0] == 'Q') { /* the very blocks, expanded */
+        g->reference.path = g->asked.file ? g->asked.file : g->asked.path;
         g->reads = "file";
     }
     if (!g->reference.path) {
@@ -227,7 +236,11 @@ static int ask_logprobs(il__driver *d, gate *g, il_error *why)
     if (!g->tops) {
         return il_fail(why, IL_E_NOMEM, "no memory for log-probabilities");
     }
-    int rc = g->ops->logprobs(d->plan->open[g->backend], g->ids, g->n_probe, NULL, n, g->tops, why);
+    int rc = il__server_probe_ids(d, g->group, g->n_probe, g->ids, &g->text, &g->leading, why);
+    const char *text = g->text.len > 0 ? il_buf_text(&g->text) : NULL;
+    rc =
+        rc ? rc
+           : g->ops->logprobs(d->plan->open[g->backend], g->ids, g->n_probe, text, n, g->tops, why);
     if (rc == IL_OK) {
         g->n_tops = n;
         for (uint32_t i = 0; i < n; i++) {
@@ -386,12 +399,20 @@ static void run_gate(il__driver *d, gate *g)
     if (rc == IL_OK) {
         (void)compare_with_reference(d, g, why);
     }
+    /* A server that is given text may begin it with a token of its own. */
+    if (g->verdict == IL_PARITY_FAILED && g->n_tops > 0 && g->leading >= 0 &&
+        !(g->ops->caps & IL_CAP_TOKEN_IDS)) {
+        memmove(g->ids + 1, g->ids, (g->n_probe + g->n_chosen) * sizeof *g->ids);
+        g->ids[0] = g->leading;
+        g->n_probe++;
+        (void)compare_with_reference(d, g, why);
+    }
 }
 
 int il__driver_parity(il__driver *d, uint32_t group, uint32_t block, il_error *err)
 {
     const il_plan *p = d->plan;
-    gate g = {.group = group, .began_ns = il_clock_ns()};
+    gate g = {.group = group, .leading = -1, .began_ns = il_clock_ns()};
     char what[512];
     if (!d->parity_on || d->history.parity[group] != IL_PARITY_UNKNOWN) {
         return IL_OK;
@@ -404,9 +425,11 @@ int il__driver_parity(il__driver *d, uint32_t group, uint32_t block, il_error *e
     (void)snprintf(what, sizeof what, "parity  %s  %s", p->study->backends[g.backend].name,
                    p->study->models[g.model].name);
     il__driver_tick(d, block, what, 0);
+    il_buf_init(&g.text, 1u << 20);
     run_gate(d, &g);
     d->history.parity[group] = (uint8_t)g.verdict;
     say_verdict(d, &g);
+    il_buf_free(&g.text);
     free(g.rows);
     free(g.tops);
     return write_line(d, &g, block, err);

@@ -36,7 +36,7 @@ static void make_models(void)
     il_shape shape;
     il_error err = {0};
     (void)snprintf(scratch, sizeof scratch, "%s", check_scratch_dir("parity"));
-    check_ok(il_shape_from_flags("family=llama,n_layer=2,d_model=32,n_head=4,n_kv_head=2,d_ff=64,"
+    check_ok(il_shape_from_flags("family=llama,n_layer=3,d_model=32,n_head=4,n_kv_head=2,d_ff=64,"
                                  "vocab_size=97,n_positions=64",
                                  &shape, &err),
              &err);
@@ -46,6 +46,8 @@ static void make_models(void)
     check_ok(il_model_make(&shape, model_dir, &options, NULL, &err), &err);
     (void)snprintf(command, sizeof command, "cp -r %s %s", model_dir, wrong_dir);
     run_shell(command);
+    (void)snprintf(command, sizeof command, "%s/cache", scratch);
+    assert_int_equal(setenv("INFERLAW_MODELS", command, 1), 0);
 }
 
 /* Multiplies one number of a tensor in wrong_dir by 1 + change, from its value in model_dir. */
@@ -79,6 +81,7 @@ static void plant(const char *tensor, uint64_t index, double change)
  */
 
 static struct {
+    bool twin;         /* a twin was loaded last */
     const char *dir;   /* what a double loads in place of the model */
     unsigned n_probes; /* answers given */
     bool nonfinite;    /* one logit of the answer is */
@@ -121,7 +124,8 @@ static int load_other(il_backend *b, const il_backend_model *model, il_load_resu
                       il_error *err)
 {
     il_backend_model other = *model;
-    other.path = fake.dir;
+    other.path = fake.dir ? fake.dir : model->path;
+    fake.twin = strstr(other.path, "first2") != NULL;
     return il_backend_find("native")->load(b, &other, out, err);
 }
 
@@ -217,6 +221,7 @@ static void make_doubles(void)
     as_mute.open = open_mute;
 }
 
+static const il_backend_ops *own_reference;
 static const il_backend_ops *server_kind = &as_server;
 
 static const il_backend_ops *lookup(const char *kind)
@@ -232,7 +237,8 @@ static const il_backend_ops *lookup(const char *kind)
 
 typedef struct seen {
     unsigned n_parity, n_ok, n_flagged, n_error, n_not_checked_words, n_parity_reasons;
-    char verdict[32], because[400], compared[16];
+    char verdict[32], because[400], compared[16], reference[16];
+    json_int_t layers;
     double max_rel, tolerance;
     json_int_t top1_checked;
 } seen;
@@ -252,6 +258,10 @@ static int take(json_t *line, uint64_t number, void *user, il_error *err)
                        json_string_value(json_object_get(line, "verdict")));
         (void)snprintf(s->because, sizeof s->because, "%s", because ? because : "");
         (void)snprintf(s->compared, sizeof s->compared, "%s", compared ? compared : "");
+        const char *read = json_string_value(json_object_get(line, "reference"));
+        (void)snprintf(s->reference, sizeof s->reference, "%s", read ? read : "");
+        s->layers =
+            json_integer_value(json_object_get(json_object_get(line, "tolerance"), "layers"));
         s->max_rel = json_number_value(json_object_get(line, "max_rel_error"));
         s->top1_checked = json_integer_value(json_object_get(line, "top1_checked"));
         s->tolerance =
@@ -288,7 +298,7 @@ static void run_kind(const char *kind, const char *more, const char *dir, bool r
                    more, kind, model_dir);
     check_ok(il_study_parse(text, strlen(text), "test", NULL, &study, &err), &err);
     check_ok(il_plan_make(&study, lookup, &plan, &err), &err);
-    il_driver_options options = {.dir = dir, .resume = resume};
+    il_driver_options options = {.dir = dir, .resume = resume, .reference = own_reference};
     check_ok(il_driver_run(&plan, &options, result, &err), &err);
     il_plan_free(&plan);
     il_study_free(&study);
@@ -439,6 +449,43 @@ static void test_resume_keeps_the_verdict(void **state)
     assert_int_equal(result.flagged, 3);
 }
 
+/* A reference for which the model is too large. */
+static int supports_small(il_backend *b, const il_backend_model *model, il_error *err)
+{
+    return strcmp(model->path, model_dir) == 0
+               ? il_fail(err, IL_E_NOMEM, "needs more than there is")
+               : il_backend_find("native")->supports(b, model, err);
+}
+
+static void test_twin(void **state)
+{
+    (void)state;
+    char dir[600];
+    seen s;
+    il_driver_result result;
+    il_backend_ops small = *il_backend_find("native");
+    small.supports = supports_small;
+    own_reference = &small;
+    fake.dir = NULL;
+    (void)snprintf(dir, sizeof dir, "%s/run", check_scratch_dir("parity-twin"));
+    run_kind("hf", "", dir, false, &s, &result);
+    assert_string_equal(s.verdict, "passed");
+    assert_string_equal(s.reference, "twin");
+    assert_string_equal(s.because, "");
+    assert_int_equal(s.layers, 2);
+    assert_false(fake.twin); /* what was timed is the model itself */
+    fake.dir = model_dir;    /* three layers are not the twin */
+    (void)snprintf(dir, sizeof dir, "%s/run", check_scratch_dir("parity-twin"));
+    run_kind("hf", "", dir, false, &s, &result);
+    assert_string_equal(s.verdict, "failed");
+    /* A server's model cannot be exchanged. */
+    (void)snprintf(dir, sizeof dir, "%s/run", check_scratch_dir("parity-twin"));
+    run_kind("onnxruntime", "", dir, false, &s, &result);
+    own_reference = NULL;
+    assert_string_equal(s.verdict, "not_checkable");
+    assert_true(strstr(s.because, "more than there is") != NULL);
+}
+
 static void test_switched_off(void **state)
 {
     (void)state;
@@ -530,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_wrong_steps_and_nonfinite),
         cmocka_unit_test(test_not_checkable),
         cmocka_unit_test(test_resume_keeps_the_verdict),
+        cmocka_unit_test(test_twin),
         cmocka_unit_test(test_switched_off),
     };
     make_models();
