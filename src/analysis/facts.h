@@ -18,6 +18,7 @@
 
 typedef struct il_plan_model {
     char *name;     /* owned */
+    char *twin_of;  /* owned; "" none */
     char arch[24];  /* "gpt2", "" unknown */
     bool has_shape; /* false also for journals that hold no shapes */
     il_shape shape;
