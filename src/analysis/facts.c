@@ -12,6 +12,7 @@ void il_run_facts_free(il_run_facts *facts)
     }
     for (size_t i = 0; i < facts->n_models; i++) {
         free(facts->models[i].name);
+        free(facts->models[i].twin_of);
     }
     for (size_t i = 0; i < facts->n_parity; i++) {
         free(facts->parity[i].backend);

@@ -19,6 +19,7 @@
 
 typedef struct il_plan_model {
     char *name;     /* owned */
+    char *twin_of;  /* owned; "" none */
     char arch[24];  /* "gpt2", "" unknown */
     bool has_shape; /* false also for journals that hold no shapes */
     il_shape shape;
@@ -67,10 +68,11 @@ typedef struct il_ceiling {
 /* What the parity gate found of a backend and model: the last line of each. */
 typedef struct il_parity_line {
     char *backend, *model, *because; /* owned; because "" when there is nothing to say */
-    double probe_tokens, steps, top1_checked, max_rel_error, rms_rel_error; /* NaN: not compared */
-    double tolerance, per_sqrt_layer, factor, layers;                       /* NaN likewise */
+    double probe_tokens, steps, top1_checked, max_rel_error, median_rel_error,
+        rms_rel_error;                             /* NaN: not compared */
+    double tolerance, noise_error, factor, layers; /* NaN likewise */
     int top1_match; /* 1, 0; −1: no token was decided by the reference's margin */
-    char compared[16], reference[16], reference_isa[16], noise[8], verdict[16];
+    char judged_by[8], compared[16], reference[16], reference_isa[16], noise[8], verdict[16];
 } il_parity_line;
 
 /* Times of ok measured calls and the worker's memory after them (NaN unknown), by cell, then block.

@@ -589,8 +589,9 @@ static int add_models(const json_t *plan, il_run_facts *f, il_error *err)
         const json_t *config = json_object_get(item, "config");
         const char *arch = text_of(item, "arch");
         m->name = copy_text(item, "name");
+        m->twin_of = copy_text(item, "twin_of");
         (void)snprintf(m->arch, sizeof m->arch, "%s", arch ? arch : "");
-        if (!m->name) {
+        if (!m->name || !m->twin_of) {
             return il_fail(err, IL_E_NOMEM, "no memory for the plan");
         }
         m->has_shape = json_is_object(config) &&

@@ -60,12 +60,14 @@ int il__journal_add_parity(il__journal *j, const json_t *line, il_run_facts *f, 
     p->steps = number(line, "steps");
     p->top1_checked = number(line, "top1_checked");
     p->max_rel_error = number(line, "max_rel_error");
+    p->median_rel_error = number(line, "median_rel_error");
     p->rms_rel_error = number(line, "rms_rel_error");
     p->tolerance = number(tolerance, "value");
-    p->per_sqrt_layer = number(tolerance, "per_sqrt_layer");
+    p->noise_error = number(tolerance, "error");
     p->factor = number(tolerance, "factor");
     p->layers = number(tolerance, "layers");
     p->top1_match = json_is_boolean(top1) ? json_is_true(top1) : -1;
+    (void)snprintf(p->judged_by, sizeof p->judged_by, "%s", text_of(line, "judged_by"));
     (void)snprintf(p->compared, sizeof p->compared, "%s", text_of(line, "compared"));
     (void)snprintf(p->reference, sizeof p->reference, "%s", text_of(line, "reference"));
     (void)snprintf(p->reference_isa, sizeof p->reference_isa, "%s", text_of(line, "reference_isa"));

@@ -10,10 +10,10 @@
 #include <string.h>
 
 static const char *const columns[] = {
-    "backend",    "model",     "probe_tokens",  "max_rel_error", "tolerance",
-    "top1_match", "verdict",   "rms_rel_error", "top1_checked",  "steps",
-    "compared",   "reference", "reference_isa", "noise",         "noise_per_sqrt_layer",
-    "factor",     "layers",    "because"};
+    "backend",      "model",       "probe_tokens",     "max_rel_error", "tolerance",
+    "top1_match",   "verdict",     "median_rel_error", "judged_by",     "rms_rel_error",
+    "top1_checked", "steps",       "compared",         "reference",     "reference_isa",
+    "noise",        "noise_error", "factor",           "layers",        "because"};
 
 static int by_names(const void *a, const void *b)
 {
@@ -35,6 +35,8 @@ static void write_line(const il_parity_line *p, il_csv_writer *out)
         il_csv_bool(out, p->top1_match == 1);
     }
     il_csv_text(out, p->verdict);
+    il_csv_f64(out, p->median_rel_error);
+    il_csv_text(out, p->judged_by);
     il_csv_f64(out, p->rms_rel_error);
     il_csv_f64(out, p->top1_checked);
     il_csv_f64(out, p->steps);
@@ -42,7 +44,7 @@ static void write_line(const il_parity_line *p, il_csv_writer *out)
     il_csv_text(out, p->reference);
     il_csv_text(out, p->reference_isa);
     il_csv_text(out, p->noise);
-    il_csv_f64(out, p->per_sqrt_layer);
+    il_csv_f64(out, p->noise_error);
     il_csv_f64(out, p->factor);
     il_csv_f64(out, p->layers);
     il_csv_text(out, p->because);

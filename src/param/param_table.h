@@ -70,6 +70,7 @@ P(REPLAY, "replay", 0, TEXT, IL_SCOPE_BACKEND, 0, 0, NULL, NULL, "JOURNAL", "rec
 P(DEADLINE_S, "deadline_s", 0, F64, IL_SCOPE_BACKEND, 0.001, 864000, NULL, "600", "S", "longest wait for one reply, seconds")
 P(HUGE_PAGES, "huge_pages", 0, CHOICE, IL_SCOPE_BACKEND, 0, 0, "default|always|never", "always", "H", "transparent huge pages for weights and cache")
 P(PARAMS_MILLIONS, "params_millions", 0, F64, IL_SCOPE_MODEL, 0, 1e9, NULL, NULL, "M", "parameters in millions, where they cannot be counted")
+P(TWIN_OF, "twin_of", 0, TEXT, IL_SCOPE_MODEL, 0, 0, NULL, NULL, "NAME", "the model of the study whose shape and types this one has: tested for equal speed")
 P(ON, "on", 0, TEXT_LIST, IL_SCOPE_MODEL, 0, 0, NULL, NULL, "B,…", "names of the backends this model meets")
 
 /* ---- schedule ---- */

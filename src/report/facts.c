@@ -64,6 +64,7 @@ static int tables_load(il_facts *f, il_error *err)
                 {"cold_risk.csv", &f->cold_risk, false},
                 {"warmup_policy.csv", &f->warmup_policy, false},
                 {"parity.csv", &f->parity, false},
+                {"equivalence.csv", &f->equivalence, false},
                 {"memory.csv", &f->memory, false},
                 {"energy.csv", &f->energy, false},
                 {"ollama_early_stop_summary.csv", &f->early_stop, false}};
@@ -147,6 +148,12 @@ double il_facts_mde(const il_facts *facts, const char *backend, const char *mode
         }
     }
     return worst;
+}
+
+bool il_facts_parity_off(const il_facts *facts)
+{
+    const json_t *study = json_object_get(facts->manifest, "study");
+    return json_is_false(json_object_get(json_object_get(study, "schedule"), "parity"));
 }
 
 size_t il_facts_law(const il_facts *facts, const char *backend, const char *mode,

@@ -22,6 +22,7 @@ typedef struct il_facts {
     il_artifact laws, leave_one_out, law_points, law_curves, baselines, shape_costs;
     il_artifact noise, blocks, sampling, tails, steps, steady, regimes, crossovers;
     il_artifact first_limit, rankings, efficiency, claims;
+    il_artifact equivalence;
     il_artifact cold_start, cold_law, cold_risk, warmup_policy;
     il_artifact parity, memory, energy, early_stop;
 } il_facts;
@@ -31,6 +32,8 @@ typedef struct il_facts {
  * a failure. */
 int il_facts_load(const char *run_dir, il_facts *out, il_error *err);
 void il_facts_free(il_facts *facts);
+/* Whether the study switched the parity gate off; false without a manifest. */
+bool il_facts_parity_off(const il_facts *facts);
 
 /* A text or number below the manifest, by keys ("machine", "cpu_model", NULL); "" and NaN when it
  * is not there. */

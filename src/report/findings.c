@@ -169,5 +169,6 @@ int il_findings_make(il_facts *facts, il_findings *out, il_error *err)
     rc = rc == IL_OK ? il__claim_findings(&m) : rc;
     rc = rc == IL_OK ? il__crossover_findings(&m) : rc;
     rc = rc == IL_OK ? il__limit_findings(&m) : rc;
+    rc = rc == IL_OK ? il__twin_findings(&m) : rc;
     return rc == IL_OK ? il__cannot_tell(&m) : rc;
 }

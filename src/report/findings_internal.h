@@ -46,6 +46,7 @@ const char *il__regime_clause(il__making *m, const char *backend, const char *mo
 int il__claim_findings(il__making *m);
 int il__crossover_findings(il__making *m);
 int il__limit_findings(il__making *m);
+int il__twin_findings(il__making *m);
 
 /* What this run cannot tell. */
 int il__cannot_tell(il__making *m);

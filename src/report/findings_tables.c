@@ -378,3 +378,39 @@ int il__claim_findings(il__making *m)
     }
     return IL_OK;
 }
+
+/* ---- models of one shape ---- */
+
+/* Decode of each backend and pair, the first batch size and scenario. */
+int il__twin_findings(il__making *m)
+{
+    static const char *const keys[] = {"backend", "model_a", "model_b", "mode", "scenario"};
+    const il_artifact *t = &m->facts->equivalence;
+    const char *before = "";
+    for (size_t i = 0; i < t->n_rows; i++) {
+        const char *verdict = il_artifact_text(t, i, "verdict");
+        const char *pair = il__say(m, "%s|%s", il_artifact_text(t, i, "backend"),
+                                   il_artifact_text(t, i, "model_b"));
+        if (!is(t, i, "mode", "kv_decode") || !pair || strcmp(pair, before) == 0 ||
+            strcmp(verdict, "undecided") == 0) {
+            continue;
+        }
+        before = pair;
+        bool same = strcmp(verdict, "equivalent") == 0;
+        int rc = il__finding_add(
+            m, false, same ? "supported" : "contradicted",
+            il__say(m,
+                    "On %s, %s decodes in %s times the time of %s, which has its shape: %s within "
+                    "%.0f %%.",
+                    il__name(m, il_artifact_text(t, i, "backend")),
+                    il__name(m, il_artifact_text(t, i, "model_b")), interval_text(m, t, i, "ratio"),
+                    il__name(m, il_artifact_text(t, i, "model_a")),
+                    same ? "equivalent" : "not equivalent",
+                    100.0 * il_artifact_number(t, i, "margin")),
+            key_text(m, t, i, keys, 5));
+        if (rc != IL_OK) {
+            return rc;
+        }
+    }
+    return IL_OK;
+}

@@ -143,6 +143,61 @@ static int blocks_cannot(il__making *m)
         il__say(m, "analysis/blocks.csv: block=%s", il_artifact_text(t, row, "block")));
 }
 
+/* The first row of a verdict and how many there are; SIZE_MAX when there is none. */
+static size_t first_parity(const il_artifact *t, const char *verdict, bool exempt_too, size_t *n)
+{
+    size_t first = SIZE_MAX;
+    *n = 0;
+    for (size_t i = 0; i < t->n_rows; i++) {
+        bool exempt = strstr(il_artifact_text(t, i, "because"), "computes nothing") != NULL;
+        if (strcmp(il_artifact_text(t, i, "verdict"), verdict) == 0 && (exempt_too || !exempt)) {
+            first = *n == 0 ? i : first;
+            ++*n;
+        }
+    }
+    return first;
+}
+
+/* Backends whose answers are wrong, and those whose answers nobody could check. */
+static int parity_cannot(il__making *m)
+{
+    const il_artifact *t = &m->facts->parity;
+    size_t n, row = first_parity(t, "failed", true, &n);
+    int rc = IL_OK;
+    if (row != SIZE_MAX) {
+        il__cite(m, t, row);
+        rc = il__finding_add(
+            m, true, "contradicted",
+            il__say(
+                m,
+                "Times of %zu of %zu pairs of backend and model: their answers are not those of "
+                "the reference, so their rows are flagged and in no fit; the first, %s on %s: "
+                "%s (largest relative error %s, tolerance %s).",
+                n, t->n_rows, il__name(m, il_artifact_text(t, row, "model")),
+                il__name(m, il_artifact_text(t, row, "backend")), words_of(m, t, row, "because"),
+                il_artifact_text(t, row, "max_rel_error"), il_artifact_text(t, row, "tolerance")),
+            il__say(m, "analysis/parity.csv: backend=%s, model=%s",
+                    il__name(m, il_artifact_text(t, row, "backend")),
+                    il__name(m, il_artifact_text(t, row, "model"))));
+    }
+    row = first_parity(t, "not_checkable", false, &n);
+    if (rc == IL_OK && row != SIZE_MAX) {
+        il__cite(m, t, row);
+        rc = il__finding_add(
+            m, true, "not_measured",
+            il__say(m,
+                    "Whether %zu of %zu pairs of backend and model compute what they should: not "
+                    "checkable; the first, %s on %s: %s.",
+                    n, t->n_rows, il__name(m, il_artifact_text(t, row, "model")),
+                    il__name(m, il_artifact_text(t, row, "backend")),
+                    words_of(m, t, row, "because")),
+            il__say(m, "analysis/parity.csv: backend=%s, model=%s",
+                    il__name(m, il_artifact_text(t, row, "backend")),
+                    il__name(m, il_artifact_text(t, row, "model"))));
+    }
+    return rc;
+}
+
 /* Everything that other runs measure and this one did not, in one sentence. */
 static int absent_cannot(il__making *m)
 {
@@ -151,7 +206,10 @@ static int absent_cannot(il__making *m)
         const il_artifact *table;
         const char *words;
     } kinds[] = {{&f->cold_start, "cold starts"},
-                 {&f->parity, "whether all backends give the same answers"},
+                 {&f->parity, il_facts_parity_off(f)
+                                  ? "whether all backends give the same answers, which the study "
+                                    "switched off"
+                                  : "whether all backends give the same answers"},
                  {&f->memory, "memory"},
                  {&f->energy, "energy"}};
     const char *list = NULL, *files = NULL;
@@ -174,5 +232,6 @@ int il__undecided(il__making *m)
     rc = rc == IL_OK ? shapes_cannot(m) : rc;
     rc = rc == IL_OK ? claims_cannot(m) : rc;
     rc = rc == IL_OK ? blocks_cannot(m) : rc;
+    rc = rc == IL_OK ? parity_cannot(m) : rc;
     return rc == IL_OK ? absent_cannot(m) : rc;
 }

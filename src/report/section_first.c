@@ -169,7 +169,8 @@ static void check_blocks(il__doc *doc, const il_facts *f)
                                     : "good",
               "flagged blocks", text, "a sentinel measured in each block left its usual range");
     const il_artifact *p = &f->parity;
-    (void)snprintf(text, sizeof text, "not measured");
+    (void)snprintf(text, sizeof text, "%s",
+                   il_facts_parity_off(f) ? "switched off" : "not measured");
     size_t failed = count_where(p, "verdict", "failed");
     if (p->n_rows > 0) {
         (void)snprintf(text, sizeof text, "%zu passed, %zu failed, %zu not checkable",

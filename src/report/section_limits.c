@@ -248,10 +248,30 @@ void il__report_optional(il__doc *doc, const il_facts *f)
         {"largest relative error", "max_rel_error", IL__SHOW_NUMBER, NULL, NULL},
         {"tolerance", "tolerance", IL__SHOW_NUMBER, NULL, NULL},
         {"same top token", "top1_match", IL__SHOW_TEXT, NULL, NULL},
-        VERDICT};
+        VERDICT,
+        BECAUSE};
+    static const il__shown twins[] = {BACKEND,
+                                      {"first", "model_a", IL__SHOW_MODEL, NULL, NULL},
+                                      {"second", "model_b", IL__SHOW_MODEL, NULL, NULL},
+                                      SCENARIO,
+                                      BATCH,
+                                      MODE,
+                                      {"ratio", "ratio", IL__SHOW_INTERVAL, NULL, NULL},
+                                      {"margin", "margin", IL__SHOW_NUMBER, NULL, NULL},
+                                      {"blocks", "n_blocks", IL__SHOW_NUMBER, NULL, NULL},
+                                      VERDICT,
+                                      BECAUSE};
     if (f->parity.n_rows > 0) {
         il__doc_section(doc, "parity", "Parity");
         (void)il__doc_artifact(doc, f, &f->parity, "", parity, COUNT_OF(parity), NULL, NULL);
+    }
+    if (f->equivalence.n_rows > 0) {
+        il__doc_section(doc, "equivalence", "Models of one shape");
+        il__doc_open(doc, IL__BLOCK_PARAGRAPH);
+        il__doc_text(doc, "The second model's time over the first's, with the 90 %% interval that "
+                          "decides: equivalent when it lies inside the margin, different when it "
+                          "lies outside.");
+        (void)il__doc_artifact(doc, f, &f->equivalence, "", twins, COUNT_OF(twins), NULL, NULL);
     }
     put_whole(doc, f, &f->memory, "memory", "Memory");
     put_whole(doc, f, &f->energy, "energy", "Energy");

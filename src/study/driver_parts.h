@@ -134,6 +134,11 @@ bool il__driver_is_server(const il__driver *d, uint32_t cell);
 void il__server_prompts_free(il__server_prompts *prompts); /* NULL is fine */
 /* A prompt that no call had before, into ids (batch × seq_len) and text; a text scenario's stays as
  * it is. Sets d->salt. */
+/* The parity probe of a server: ids that text keeps apart, that text, and the id that a runtime may
+ * put before any text (-1: none). Without a vocabulary at hand ids are left as they are and the
+ * text is empty. */
+int il__server_probe_ids(il__driver *d, uint32_t group, uint32_t n, int32_t *ids, il_buf *text,
+                         int32_t *leading, il_error *err);
 int il__server_salt(il__driver *d, uint32_t cell, il_call_request *request, int32_t *ids,
                     il_buf *text, il_error *err);
 int il__server_probe(il__driver *d, uint32_t cell, uint32_t block, il_call_request request,

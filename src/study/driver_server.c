@@ -202,6 +202,46 @@ int il__server_salt(il__driver *d, uint32_t cell, il_call_request *request, int3
     return text->status == IL_OK ? IL_OK : il_fail(err, text->status, "a prompt is too long");
 }
 
+/* What encoding with special tokens puts before the rest; -1: nothing, or more than one token. */
+static int32_t leading_token(il__server_prompts *p, const il_buf *text, const int32_t *ids,
+                             uint32_t n)
+{
+    il_token_ids all = {0};
+    int32_t leading = -1;
+    if (il_tokenizer_encode(p->tokenizer, il_buf_text(text), text->len, true, &all, NULL) ==
+            IL_OK &&
+        all.n >= n + 1 && memcmp(all.ids + 1, ids, n * sizeof *ids) == 0) {
+        leading = all.ids[0];
+    }
+    il_token_ids_free(&all);
+    return leading;
+}
+
+int il__server_probe_ids(il__driver *d, uint32_t group, uint32_t n, int32_t *ids, il_buf *text,
+                         int32_t *leading, il_error *err)
+{
+    uint64_t seed = (uint64_t)il_param_i64(&d->plan->study->top, IL_P_SEED);
+    il_seeded own = il_seeded_of(seed, "parity probe", n);
+    il__server_prompts *p = prompts_of(d, group, err);
+    *leading = -1;
+    il_buf_clear(text);
+    if (!p) {
+        return IL_E_NOMEM;
+    }
+    if (!p->pool) {
+        return IL_OK;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        ids[i] = p->pool[il_seeded_below(&own, p->n_pool)];
+    }
+    if (text_of_ids(p, ids, n, text)) {
+        *leading = leading_token(p, text, ids, n);
+    } else {
+        il_buf_clear(text);
+    }
+    return text->status == IL_OK ? IL_OK : il_fail(err, text->status, "the probe is too long");
+}
+
 /* --- the probe of the prefix cache -------------------------------------------------------------
  */
 

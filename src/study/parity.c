@@ -14,7 +14,7 @@ static const struct {
     [IL_PARITY_FP32] = {"fp32", 2.1e-6},
     [IL_PARITY_FP16] = {"fp16", 1.2e-3},
     [IL_PARITY_BF16] = {"bf16", 1.1e-2},
-    [IL_PARITY_Q8] = {"q8", 3.0e-2},
+    [IL_PARITY_Q8] = {"q8", 2.3e-2},
 };
 
 enum { NOISE_LAYERS = 12, UNKNOWN_LAYERS = 32 };

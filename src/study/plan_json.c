@@ -57,6 +57,9 @@ static json_t *model_json(const il_study_model *m)
         (void)json_object_set_new(item, "arch",
                                   known ? json_string(il_arch_name(h->arch)) : json_null());
         (void)json_object_set_new(item, "synthetic", json_boolean(m->synthetic));
+        if (m->twin_of) {
+            (void)json_object_set_new(item, "twin_of", json_string(m->twin_of));
+        }
         (void)json_object_set_new(item, "config", known ? il_shape_hf_config(h) : json_null());
     }
     return item;

@@ -34,6 +34,7 @@ typedef struct il_study_model {
     const char *kind;       /* "hf" is a checkpoint directory */
     const char *path;       /* directory or GGUF file, NULL when there is none (yet) */
     double params_millions; /* as configured, NaN when not */
+    const char *twin_of;    /* the model whose times it should have, NULL = none */
     const char *const *on;  /* backends it meets, NULL = by kind */
     size_t n_on;
     bool has_shape; /* shape and counts are known */

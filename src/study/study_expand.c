@@ -288,6 +288,26 @@ static void drop_options(il_study *s, const il_param_set *flags)
     }
 }
 
+/* A twin is compared with a model of the same study. */
+static int check_twins(const il_study *s, const char *origin, il_error *err)
+{
+    for (size_t i = 0; i < s->n_models; i++) {
+        const char *wanted_name = s->models[i].twin_of;
+        bool found = !wanted_name;
+        for (size_t k = 0; k < s->n_models && !found; k++) {
+            found = k != i && strcmp(s->models[k].name, wanted_name) == 0;
+        }
+        if (!found) {
+            int rc = il_fail(err, IL_E_USAGE, "model %s: twin_of names no other model of the study",
+                             s->models[i].name);
+            il_error_where(err, "%s:%d", origin, s->models[i].line);
+            il_error_hint(err, "give the name of the model it is to be compared with");
+            return rc;
+        }
+    }
+    return IL_OK;
+}
+
 static int apply_filters(il_study *s, const il_param_set *flags, il_error *err)
 {
     s->filters = json_object();
@@ -342,6 +362,7 @@ int il__study_expand(il_study *s, const il_study_options *o, const char *origin,
     }
     rc = rc == IL_OK ? apply_compat(s, err) : rc;
     rc = rc == IL_OK ? check_lists(s, origin, err) : rc;
+    rc = rc == IL_OK ? check_twins(s, origin, err) : rc;
     rc = rc == IL_OK ? apply_filters(s, o->flags, err) : rc;
     return rc == IL_OK ? il__study_resolve_models(s, err) : rc;
 }

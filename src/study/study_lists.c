@@ -194,6 +194,7 @@ static int read_model(il_study *s, const char *origin, const il_yaml *node, il_e
     if (il_param_has(&set, IL_P_PARAMS_MILLIONS)) {
         out.params_millions = il_param_f64(&set, IL_P_PARAMS_MILLIONS);
     }
+    out.twin_of = il_param_text(&set, IL_P_TWIN_OF);
     out.on = (const char *const *)set.values[IL_P_ON].texts;
     out.n_on = set.values[IL_P_ON].n;
     rc = out.name ? il__study_add_model(s, &out, err)

@@ -75,12 +75,12 @@ check '[ ! -e runs ]'
 
 # a run; its directory is refused the second time; a resume has nothing to do
 expect 0 '4 calls ok' "$bin" run noop.yaml --out-dir r1 --no-analysis
-check '[ -s r1/manifest.json ] && [ "$(wc -l <r1/journal.jsonl)" -eq 6 ]'
+check '[ -s r1/manifest.json ] && [ "$(wc -l <r1/journal.jsonl)" -eq 7 ]'
 expect 1 'not empty' "$bin" run noop.yaml --out-dir r1
 expect 0 '4 calls ok' "$bin" run noop.yaml --out-dir r1 --resume --no-analysis
 expect 1 'begun with another study' "$bin" run noop.yaml --out-dir r1 --resume --seed 7
-sed -i '3s/"ok"/"OK"/' r1/journal.jsonl
-expect 4 'r1/journal.jsonl:3' "$bin" run noop.yaml --out-dir r1 --resume
+sed -i '4s/"ok"/"OK"/' r1/journal.jsonl
+expect 4 'r1/journal.jsonl:4' "$bin" run noop.yaml --out-dir r1 --resume
 
 # a missing model: skipped rows, and exit 3 when nothing else is there
 sed 's/noop/native/; s/name: m}/name: nowhere\/gpt2-5m, kind: hf}/' <<<"$noop" >missing.yaml
