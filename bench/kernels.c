@@ -218,7 +218,7 @@ static il_linear make_linear(uint32_t n_out, uint32_t n_in, il_dtype dtype, il_i
                              const float *w, il_pool *pool)
 {
     il_linear lin = {.n_in = n_in, .n_out = n_out, .dtype = dtype, .isa = isa};
-    lin.packed = take(il_linear_packed_bytes(n_out, n_in, dtype, isa));
+    lin.packed = take(il_linear_packed_bytes(&lin));
     (void)il_linear_pack(&lin, 0, n_out, w, IL_DTYPE_F32, false, n_in, pool);
     return lin;
 }
@@ -235,7 +235,7 @@ static double linear_error(const linear_state *s, const il__linear_kernel *kerne
     for (size_t i = 0; i < (size_t)rows * n_in; i++) {
         x[i] = kernel->x_bf16 ? il_bf16_to_f32(il_bf16_from_f32(s->x[i])) : s->x[i];
     }
-    void *scratch = take(il_linear_scratch_bytes(rows, n_in, s->lin.dtype, IL_ISA_REFERENCE));
+    void *scratch = take(il_linear_scratch_bytes(&plain, rows));
     il_linear_forward(&plain, x, n_in, y, s->lin.n_out, rows, IL_EPILOGUE_NONE, scratch, s->pool);
     double worst = 0;
     for (size_t i = 0; i < (size_t)rows * s->lin.n_out; i++) {
@@ -273,8 +273,8 @@ static void bench_linear(bench_run *run, const il__linear_kernel *kernel, const 
                       .x = x,
                       .y = take((size_t)m * n * sizeof(float)),
                       .m = m,
-                      .scratch = take(il_linear_scratch_bytes(m, k, kernel->dtype, kernel->isa)),
                       .pool = run->pool};
+    s.scratch = take(il_linear_scratch_bytes(&s.lin, m));
     linear_work(&s);
     double error = linear_error(&s, kernel, w);
     free(w);

@@ -22,7 +22,7 @@ src/param: src/base
 src/model: src/base src/os
 src/wire: src/base src/os
 src/stats: src/base
-engine/cpu: src/base src/os
+engine/cpu: src/base src/os src/model
 engine/cuda: src/base src/os
 engine/core: src/base src/os src/model engine/cpu engine/cuda
 workers: src/base src/os src/model src/wire engine/cpu engine/core
@@ -36,9 +36,11 @@ bench: *
 '
 
 # folder: headers of that folder alone that another one may take from it (others: all of them).
-# The analysis reads the journal and names cells as the study does; it must not drive anything.
+# The analysis reads the journal and names cells as the study does; it must not drive anything. The
+# kernels know the number formats of weights and nothing else of models.
 narrow='
 src/analysis src/study: journal cell plan sampler claims
+engine/cpu src/model: gguf quant
 '
 
 # folder: system headers that must not appear there, as an extended regular expression.

@@ -26,8 +26,10 @@ struct il_engine_model {
     il_pool *solo; /* one: what is too small to share */
     const il_row_kernels *rows;
     il_isa isa;
+    uint64_t pass_bytes; /* of weights that one row reads */
     il_engine_pages pages;
     il_engine_stage stages[IL__N_STAGES];
+    char weights_text[40];
     il_engine_facts facts;
 };
 

@@ -51,7 +51,8 @@ static void norm_rows(const il__pass *p, uint32_t from, uint32_t to)
     const il_shape *shape = &s->model->graph.shape;
     const il__op *op = p->op;
     uint32_t n = (uint32_t)op->weight.n;
-    float plus = shape->norm == IL_NORM_RMS_PLUS_ONE ? 1.0F : 0.0F;
+    bool adds_one = shape->norm == IL_NORM_RMS_PLUS_ONE && !s->model->graph.norms_whole;
+    float plus = adds_one ? 1.0F : 0.0F;
     for (uint32_t i = from * op->n_vectors; i < to * op->n_vectors; i++) {
         size_t column = op->offset + (size_t)(i % op->n_vectors) * n;
         const float *x = il__slot_row(s, op->src, i / op->n_vectors) + column;
@@ -174,7 +175,7 @@ void il__run_rows(il__pass *p)
 static il_pool *linear_pool(const il__pass *p, const il_linear *linear)
 {
     uint64_t weights = (uint64_t)linear->n_in * linear->n_out;
-    bool share = weights * il_dtype_bytes(linear->dtype) >= SHARE_WEIGHT_BYTES ||
+    bool share = il_linear_packed_bytes(linear) >= SHARE_WEIGHT_BYTES ||
                  weights * p->m >= SHARE_MULTIPLY_ADDS;
     return share ? p->pool : p->s->model->solo;
 }
@@ -183,11 +184,14 @@ void il__run_linear(const il__pass *p)
 {
     const il_engine_session *s = p->s;
     const il__op *op = p->op;
-    const il_linear *linear = &op->matrix->linear;
     uint32_t row = op->dst == IL__SLOT_LOGITS ? p->logits_row : 0;
-    il_linear_forward(linear, s->slots[op->src], s->stride[op->src], il__slot_row(s, op->dst, row),
-                      s->stride[op->dst], p->m, op->epilogue, s->linear_scratch,
-                      linear_pool(p, linear));
+    float *y = il__slot_row(s, op->dst, row);
+    for (uint32_t i = 0; i < op->matrix->n_parts; i++) {
+        const il_linear *part = &op->matrix->parts[i];
+        il_linear_forward(part, s->slots[op->src], s->stride[op->src], y, s->stride[op->dst], p->m,
+                          op->epilogue, s->linear_scratch, linear_pool(p, part));
+        y += part->n_out;
+    }
 }
 
 /* --- attention ----------------------------------------------------------------------------------
@@ -351,9 +355,8 @@ static uint32_t plan_chunk(il__pass *p, uint32_t *sequence, uint32_t *done, cons
 /* Enters a window of the pool that the pass is worth. */
 static il_pool *enter_pool(const il_engine_model *model, uint64_t n_rows)
 {
-    uint64_t weights = model->graph.n_weights;
-    bool share = weights * il_dtype_bytes(model->graph.dtype) >= SHARE_PASS_BYTES ||
-                 weights * n_rows >= SHARE_PASS_MULTIPLY_ADDS;
+    bool share = model->pass_bytes >= SHARE_PASS_BYTES ||
+                 model->graph.n_weights * n_rows >= SHARE_PASS_MULTIPLY_ADDS;
     il_pool *pool = share ? model->pool : model->solo;
     il_pool_enter(pool);
     il_pool_wake(pool);

@@ -86,14 +86,14 @@ static il__matrix *add_matrix(builder *b, uint32_t n_out, uint32_t n_in, bool tr
 {
     il__graph *graph = b->graph;
     il__matrix *matrix = &graph->matrices[graph->n_matrices++];
-    matrix->linear =
+    matrix->n_parts = 1;
+    matrix->parts[0] =
         (il_linear){.n_in = n_in, .n_out = n_out, .dtype = graph->dtype, .isa = b->isa};
     matrix->transposed = transposed;
     /* Which experts a row takes plays no part here, only how many. */
     graph->n_weights += b->expert < graph->shape.n_expert_used || graph->shape.n_expert == 0
                             ? (uint64_t)n_out * n_in
                             : 0;
-    graph->max_n_in = n_in > graph->max_n_in ? n_in : graph->max_n_in;
     return matrix;
 }
 
@@ -229,7 +229,7 @@ static void build_experts(builder *b, uint32_t layer)
 {
     const il_shape *shape = &b->graph->shape;
     il__matrix *router = add_matrix(b, shape->n_expert, shape->d_model, false);
-    router->linear.dtype = IL_DTYPE_F32;
+    router->parts[0].dtype = IL_DTYPE_F32;
     (void)add_source(b, router, b->names->router, layer, shape->n_expert, false);
     add_linear(b, router, IL__SLOT_NORM, IL__SLOT_ROUTER, layer, IL_EPILOGUE_NONE);
     il__expert *experts = b->experts + (size_t)layer * shape->n_expert;

@@ -14,9 +14,12 @@
 #include "engine/core/region.h"
 #include "engine/cpu/kernels.h"
 #include "model/checkpoint.h"
+#include "model/gguf_weights.h"
 #include "model/shape.h"
 
 #define IL__NAME_BYTES 128
+
+enum { IL__MOST_SOURCES = 3 };
 
 typedef enum il__slot {
     IL__SLOT_X,      /* residual, d_model wide */
@@ -53,11 +56,13 @@ typedef struct il__source {
 } il__source;
 
 typedef struct il__matrix {
-    il_linear linear;
+    /* Rows in one number format, one after the other; a file of blocks may mix them. */
+    il_linear parts[IL__MOST_SOURCES];
+    uint32_t n_parts;
     bool transposed;
     uint32_t n_sources;
-    il__source sources[3];
-    float *bias; /* what linear.bias points to */
+    il__source sources[IL__MOST_SOURCES];
+    float *bias; /* what the parts' biases point into */
 } il__matrix;
 
 /* A stored vector or table, kept as fp32. */
@@ -91,7 +96,6 @@ typedef struct il__graph {
     il__matrix *matrices;
     uint32_t n_matrices;
     size_t slot_width[IL__SLOT_COUNT]; /* floats a row holds */
-    uint32_t max_n_in;                 /* widest input of a linear layer */
     uint64_t n_weights;                /* multiply-adds of a row in all matrices */
 
     il__matrix *head;               /* rows of a tied head are the embedding */
@@ -100,6 +104,10 @@ typedef struct il__graph {
     char embedding[IL__NAME_BYTES]; /* "" when tied */
     void *embedding_rows;           /* [vocab_size, d_model] in the model's dtype; NULL when tied */
     il_dtype dtype;
+    /* of a GGUF file */
+    il_ggml_type embedding_type; /* embedding_rows as rows of that file; IL_GGML_F32: in dtype */
+    bool norms_whole;            /* norm weights hold 1 + w */
+    float *rope_factors;         /* divisors of rotary frequencies, rope_dims / 2; NULL: none */
 } il__graph;
 
 /* Pieces live in the arena. IL_E_UNSUPPORTED names the family, or the property of the shape, that
@@ -112,14 +120,24 @@ void il__weights_layout(il__graph *graph, il__region *region);
 /* Converts every tensor from the checkpoint into the carved memory. */
 int il__weights_load(il__graph *graph, const il_checkpoint *ckpt, il_pool *pool, il_error *err);
 
+/* Of a GGUF file: the number format of every matrix, as stored unless `expand` says dtype, where
+ * other families than the file's expect rows to lie, rope factors. Before the layout. */
+int il__gguf_bind(il__graph *graph, const il_gguf_weights *file, bool expand, il_arena *arena,
+                  il_error *err);
+/* Repacks or converts every tensor into the carved memory. */
+int il__gguf_load(il__graph *graph, const il_gguf_weights *file, il_pool *pool, il_error *err);
+
+/* Bytes of the linear kernels' scratch for n_rows rows of the widest layer of each format. */
+size_t il__linear_scratch_bytes(const il__graph *graph, uint32_t n_rows);
 /* One row of the token embedding as fp32. */
 void il__embedding_row(const il__graph *graph, uint32_t id, float *out);
 
 /* Angles of rotary positions 0 … n_positions − 1: cos and sin, [n_positions][rope_dims / 2], times
- * yarn's factor where it scales. As transformers in float32: the frequency is rounded to float,
- * then its product with the position. `local`: of sliding layers, which no scaling touches. */
-void il__rope_tables(const il_shape *shape, bool local, uint32_t n_positions, float *cos_t,
-                     float *sin_t);
+ * yarn's factor where it scales; `factors` divide the frequencies where they are given. As
+ * transformers in float32: the frequency is rounded to float, then its product with the position.
+ * `local`: of sliding layers, which no scaling touches. */
+void il__rope_tables(const il_shape *shape, const float *factors, bool local, uint32_t n_positions,
+                     float *cos_t, float *sin_t);
 
 /* Window of a layer in positions; 0 = it attends to all. */
 uint32_t il__window_of(const il_shape *shape, uint32_t layer);

@@ -17,14 +17,6 @@ static size_t round_up(size_t n, size_t to)
     return (n + to - 1) / to * to;
 }
 
-/* A router is fp32 whatever the others are. */
-static size_t linear_scratch_bytes(uint32_t n_rows, uint32_t max_n_in, il_dtype dtype, il_isa isa)
-{
-    size_t bytes = il_linear_scratch_bytes(n_rows, max_n_in, dtype, isa);
-    size_t router_bytes = il_linear_scratch_bytes(n_rows, max_n_in, IL_DTYPE_F32, isa);
-    return bytes > router_bytes ? bytes : router_bytes;
-}
-
 static void layout_slots(il_engine_session *s, il__region *region)
 {
     const il__graph *graph = &s->model->graph;
@@ -35,9 +27,7 @@ static void layout_slots(il_engine_session *s, il__region *region)
     s->stride[IL__SLOT_LOGITS] = graph->slot_width[IL__SLOT_LOGITS];
     s->slots[IL__SLOT_LOGITS] =
         il__region_take(region, s->max_logits_rows, s->stride[IL__SLOT_LOGITS] * sizeof(float));
-    s->linear_scratch = il__region_take(
-        region, linear_scratch_bytes(s->chunk_rows, graph->max_n_in, graph->dtype, s->model->isa),
-        1);
+    s->linear_scratch = il__region_take(region, il__linear_scratch_bytes(graph, s->chunk_rows), 1);
 }
 
 static void layout_attention(il_engine_session *s, il__region *region)
@@ -164,10 +154,11 @@ int il_engine_session_open(il_engine_model *model, const il_engine_session_optio
     layout(s, &s->region);
     il__region_touch(&s->region);
     if (s->cos_t) {
-        il__rope_tables(&model->graph.shape, false, options->max_context_tok, s->cos_t, s->sin_t);
+        il__rope_tables(&model->graph.shape, model->graph.rope_factors, false,
+                        options->max_context_tok, s->cos_t, s->sin_t);
     }
     if (s->local_cos_t) {
-        il__rope_tables(&model->graph.shape, true, options->max_context_tok, s->local_cos_t,
+        il__rope_tables(&model->graph.shape, NULL, true, options->max_context_tok, s->local_cos_t,
                         s->local_sin_t);
     }
     for (uint32_t i = 0; i < options->max_batch; i++) {

@@ -5,6 +5,8 @@
  */
 #include "engine/core/graph.h"
 
+#include "model/quant.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -20,12 +22,33 @@ static void layout_vector(il__vector *vector, il__region *region)
     }
 }
 
+static void layout_matrix(il__matrix *matrix, il__region *region)
+{
+    uint32_t n_out = 0;
+    for (uint32_t i = 0; i < matrix->n_parts; i++) {
+        il_linear *part = &matrix->parts[i];
+        part->packed = il__region_take(region, il_linear_packed_bytes(part), 1);
+        n_out += part->n_out;
+    }
+    if (!has_bias(matrix)) {
+        return;
+    }
+    matrix->bias = il__region_take(region, n_out, sizeof(float));
+    uint32_t row = 0;
+    for (uint32_t i = 0; i < matrix->n_parts; i++) {
+        matrix->parts[i].bias = matrix->bias ? matrix->bias + row : NULL;
+        row += matrix->parts[i].n_out;
+    }
+}
+
 void il__weights_layout(il__graph *graph, il__region *region)
 {
     const il_shape *shape = &graph->shape;
     if (graph->embedding[0]) {
-        graph->embedding_rows = il__region_take(
-            region, shape->vocab_size, (size_t)shape->d_model * il_dtype_bytes(graph->dtype));
+        size_t row_bytes = graph->embedding_type == IL_GGML_F32
+                               ? shape->d_model * il_dtype_bytes(graph->dtype)
+                               : il_quant_bytes(graph->embedding_type, shape->d_model);
+        graph->embedding_rows = il__region_take(region, shape->vocab_size, row_bytes);
     }
     layout_vector(&graph->position, region);
     for (uint32_t i = 0; i < graph->n_ops; i++) {
@@ -36,16 +59,20 @@ void il__weights_layout(il__graph *graph, il__region *region)
         }
     }
     for (uint32_t i = 0; i < graph->n_matrices; i++) {
-        il__matrix *matrix = &graph->matrices[i];
-        il_linear *linear = &matrix->linear;
-        size_t bytes =
-            il_linear_packed_bytes(linear->n_out, linear->n_in, linear->dtype, linear->isa);
-        linear->packed = il__region_take(region, bytes, 1);
-        if (has_bias(matrix)) {
-            matrix->bias = il__region_take(region, linear->n_out, sizeof(float));
-            linear->bias = matrix->bias;
+        layout_matrix(&graph->matrices[i], region);
+    }
+}
+
+size_t il__linear_scratch_bytes(const il__graph *graph, uint32_t n_rows)
+{
+    size_t most = 0;
+    for (uint32_t i = 0; i < graph->n_matrices; i++) {
+        for (uint32_t p = 0; p < graph->matrices[i].n_parts; p++) {
+            size_t bytes = il_linear_scratch_bytes(&graph->matrices[i].parts[p], n_rows);
+            most = bytes > most ? bytes : most;
         }
     }
+    return most;
 }
 
 static float element_as_f32(const void *src, il_dtype dtype, uint64_t i)
@@ -144,7 +171,7 @@ static void convert_interleaved(const il__source *source, const il_tensor_view *
 
 static int load_matrix(il__matrix *matrix, const il_checkpoint *ckpt, il_pool *pool, il_error *err)
 {
-    il_linear *linear = &matrix->linear;
+    il_linear *linear = &matrix->parts[0]; /* a checkpoint has one format */
     uint32_t row = 0;
     for (uint32_t i = 0; i < matrix->n_sources; i++) {
         const il__source *source = &matrix->sources[i];
@@ -236,7 +263,11 @@ void il__embedding_row(const il__graph *graph, uint32_t id, float *out)
 {
     uint32_t n = graph->shape.d_model;
     if (!graph->embedding_rows) {
-        il_linear_row(&graph->head->linear, id, out);
+        il_linear_row(&graph->head->parts[0], id, out);
+    } else if (graph->embedding_type != IL_GGML_F32) {
+        size_t row_bytes = il_quant_bytes(graph->embedding_type, n);
+        il_quant_read(graph->embedding_type, (const char *)graph->embedding_rows + id * row_bytes,
+                      n, out);
     } else if (graph->dtype == IL_DTYPE_F32) {
         memcpy(out, (const float *)graph->embedding_rows + (size_t)id * n, n * sizeof *out);
     } else {

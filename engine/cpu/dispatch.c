@@ -13,6 +13,13 @@ const il__linear_kernel il__linear_kernels[] = {
 };
 const size_t il__n_linear_kernels = sizeof il__linear_kernels / sizeof il__linear_kernels[0];
 
+const il__block_kernel il__block_kernels[] = {
+#define IL_BLOCK_KERNEL(type, isa, mr, nr, centre, tile, prepare)                                  \
+    {#tile, IL_GGML_##type, IL_ISA_##isa, mr, nr, centre, tile, prepare},
+#include "engine/cpu/kernel_list.inc"
+};
+const size_t il__n_block_kernels = sizeof il__block_kernels / sizeof il__block_kernels[0];
+
 const il__attention_kernel il__attention_kernels[] = {
 #define IL_ATTENTION_KERNEL(dtype, isa, scratch, forward)                                          \
     {#forward, IL_DTYPE_##dtype, IL_ISA_##isa, scratch, forward},
@@ -31,6 +38,18 @@ const il__linear_kernel *il__linear_kernel_for(il_dtype dtype, il_isa isa)
         }
     }
     assert(best != NULL);
+    return best;
+}
+
+const il__block_kernel *il__block_kernel_for(il_ggml_type type, il_isa isa)
+{
+    const il__block_kernel *best = NULL;
+    for (size_t i = 0; i < il__n_block_kernels; i++) {
+        const il__block_kernel *row = &il__block_kernels[i];
+        if (row->type == type && row->isa <= isa && (best == NULL || row->isa > best->isa)) {
+            best = row;
+        }
+    }
     return best;
 }
 

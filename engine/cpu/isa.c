@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-static const char *const isa_names[IL_ISA_COUNT] = {"reference", "avx2", "avx512", "avx512bf16"};
+static const char *const isa_names[IL_ISA_COUNT] = {"reference", "avx2", "avx512", "avx512vnni",
+                                                    "avx512bf16"};
 
 const char *il_isa_name(il_isa isa)
 {
@@ -14,10 +15,11 @@ const char *il_isa_name(il_isa isa)
 
 static il_isa isa_best(il_cpu_isa cpu)
 {
-    return cpu.avx512bf16 ? IL_ISA_AVX512BF16
-           : cpu.avx512   ? IL_ISA_AVX512
-           : cpu.avx2     ? IL_ISA_AVX2
-                          : IL_ISA_REFERENCE;
+    return cpu.avx512bf16 && cpu.avx512vnni ? IL_ISA_AVX512BF16
+           : cpu.avx512vnni                 ? IL_ISA_AVX512VNNI
+           : cpu.avx512                     ? IL_ISA_AVX512
+           : cpu.avx2                       ? IL_ISA_AVX2
+                                            : IL_ISA_REFERENCE;
 }
 
 int il_isa_choose(const char *name, il_isa *out, il_error *err)
@@ -43,6 +45,6 @@ int il_isa_choose(const char *name, il_isa *out, il_error *err)
         il_error_hint(err, "the best it can run is %s; \"auto\" takes that", il_isa_name(best));
         return rc;
     }
-    *out = wanted == IL_ISA_AVX512 && best == IL_ISA_AVX512BF16 ? IL_ISA_AVX512BF16 : wanted;
+    *out = wanted == IL_ISA_AVX512 ? best : wanted;
     return IL_OK;
 }

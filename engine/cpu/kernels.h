@@ -14,6 +14,7 @@
 #include "engine/cpu/pool.h"
 #include "inferlaw/dtype.h"
 #include "inferlaw/error.h"
+#include "model/gguf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,37 +24,47 @@ typedef enum il_isa {
     IL_ISA_REFERENCE,
     IL_ISA_AVX2,
     IL_ISA_AVX512,
-    IL_ISA_AVX512BF16,
+    IL_ISA_AVX512VNNI,
+    IL_ISA_AVX512BF16, /* with VNNI: every CPU that has the one has the other */
     IL_ISA_COUNT
 } il_isa;
 
 /* The best the CPU and the operating system support, or what `name` asks for ("auto", "reference",
- * "avx2", "avx512"; "avx512" takes the bf16 dot where the CPU has it). IL_E_UNSUPPORTED otherwise.
- */
+ * "avx2", "avx512"; "avx512" takes the int8 and bf16 dots where the CPU has them).
+ * IL_E_UNSUPPORTED otherwise. */
 int il_isa_choose(const char *name, il_isa *out, il_error *err);
 const char *il_isa_name(il_isa isa);
 
 /* --- linear layers: y = x · Wᵀ + bias ----------------------------------------------------------
  */
 
-/* A weight matrix [n_out, n_in] packed for one ISA and dtype. bf16 weights are multiplied with fp32
- * accumulation; with AVX512BF16 the activations are rounded to bf16 as well (recorded in docs). */
+/* A weight matrix [n_out, n_in] packed for one ISA and number format. bf16 weights are multiplied
+ * with fp32 accumulation; with AVX512BF16 the activations are rounded to bf16 as well. Blocks are
+ * multiplied with activations in blocks of 32 int8 numbers, except by the reference kernels, which
+ * keep both in fp32 (docs/kernels.md). */
 typedef struct il_linear {
     uint32_t n_in, n_out;
-    il_dtype dtype; /* F32 or BF16 */
+    il_dtype dtype;      /* F32 or BF16; of blocks without meaning */
+    il_ggml_type blocks; /* weights in blocks of this type; IL_GGML_F32: none, they are of dtype */
     il_isa isa;
     void *packed;      /* in memory given to il_linear_pack */
     const float *bias; /* n_out floats or NULL; not owned */
 } il_linear;
 
-/* Bytes il_linear_pack needs for the packed form (64-byte aligned memory). */
-size_t il_linear_packed_bytes(uint32_t n_out, uint32_t n_in, il_dtype dtype, il_isa isa);
+/* Bytes of the packed form (64-byte aligned memory) of a matrix whose sizes, format and isa are
+ * set.
+ */
+size_t il_linear_packed_bytes(const il_linear *lin);
 /* Packs rows [row0, row0 + n_rows) of a source of dtype src_dtype into lin (whose sizes, dtype, isa
  * and packed memory are set). `transposed`: the source is [n_in, n_out_of_source] as GPT-2's
  * Conv1D; src_ld is the source's row length in elements. Several sources may fill one linear (q, k,
  * v). */
 int il_linear_pack(il_linear *lin, uint32_t row0, uint32_t n_rows, const void *src,
                    il_dtype src_dtype, bool transposed, size_t src_ld, il_pool *pool);
+/* The same for a matrix of blocks: rows[i], as il_quant_read takes it, becomes row row0 + i. n_in
+ * is a multiple of the type's block. */
+int il_linear_pack_blocks(il_linear *lin, uint32_t row0, uint32_t n_rows,
+                          const uint8_t *const *rows, il_pool *pool);
 /* Unpacks row r to fp32 (embedding look-up of a tied head, tests). out: n_in floats. */
 void il_linear_row(const il_linear *lin, uint32_t r, float *out);
 
@@ -66,9 +77,9 @@ typedef enum il_epilogue {
     IL_EPILOGUE_SILU,
 } il_epilogue;
 
-/* Scratch the linear kernels need for up to n_rows rows of x of up to max_n_in columns (packed or
- * rounded activations), in bytes, 64-byte aligned. */
-size_t il_linear_scratch_bytes(uint32_t n_rows, uint32_t max_n_in, il_dtype dtype, il_isa isa);
+/* Scratch that il_linear_forward needs for up to n_rows rows of x (packed, rounded or quantised
+ * activations), in bytes, 64-byte aligned. */
+size_t il_linear_scratch_bytes(const il_linear *lin, uint32_t n_rows);
 /* y[m][n_out] (row stride ldy) from x[m][n_in] (row stride ldx), any m ≥ 1: a bandwidth-bound
  * matvec for few rows, a blocked GEMM for many. Runs on the whole pool. */
 void il_linear_forward(const il_linear *lin, const float *x, size_t ldx, float *y, size_t ldy,

@@ -52,19 +52,25 @@ static size_t prepared_stride(uint32_t n_in, uint32_t k_step)
     return (lines | 1u) * LINE_FLOATS;
 }
 
-size_t il_linear_packed_bytes(uint32_t n_out, uint32_t n_in, il_dtype dtype, il_isa isa)
+size_t il_linear_packed_bytes(const il_linear *lin)
 {
-    const il__linear_kernel *kernel = il__linear_kernel_for(dtype, isa);
-    size_t rows = (size_t)ceil_div(n_out, kernel->nr) * kernel->nr;
-    size_t columns = (size_t)ceil_div(n_in, kernel->k_step) * kernel->k_step;
-    size_t bytes = rows * columns * il_dtype_bytes(dtype);
+    if (lin->blocks != IL_GGML_F32) {
+        return il__blocks_packed_bytes(lin);
+    }
+    const il__linear_kernel *kernel = il__linear_kernel_for(lin->dtype, lin->isa);
+    size_t rows = (size_t)ceil_div(lin->n_out, kernel->nr) * kernel->nr;
+    size_t columns = (size_t)ceil_div(lin->n_in, kernel->k_step) * kernel->k_step;
+    size_t bytes = rows * columns * il_dtype_bytes(lin->dtype);
     return (bytes + 63) / 64 * 64;
 }
 
-size_t il_linear_scratch_bytes(uint32_t n_rows, uint32_t max_n_in, il_dtype dtype, il_isa isa)
+size_t il_linear_scratch_bytes(const il_linear *lin, uint32_t n_rows)
 {
-    const il__linear_kernel *kernel = il__linear_kernel_for(dtype, isa);
-    return n_rows * prepared_stride(max_n_in, kernel->x_bf16 ? kernel->k_step : 1) * sizeof(float);
+    if (lin->blocks != IL_GGML_F32) {
+        return il__blocks_scratch_bytes(lin, n_rows);
+    }
+    const il__linear_kernel *kernel = il__linear_kernel_for(lin->dtype, lin->isa);
+    return n_rows * prepared_stride(lin->n_in, kernel->x_bf16 ? kernel->k_step : 1) * sizeof(float);
 }
 
 /* True when the tiles cannot read the caller's rows as they are: another number format, or a stride
@@ -184,6 +190,10 @@ void il_linear_forward(const il_linear *lin, const float *x, size_t ldx, float *
                        uint32_t m, il_epilogue epilogue, void *scratch, il_pool *pool)
 {
     assert(lin->n_in >= 1 && lin->n_out >= 1);
+    if (lin->blocks != IL_GGML_F32) {
+        il__blocks_forward(lin, x, ldx, y, ldy, m, epilogue, scratch, pool);
+        return;
+    }
     const il__linear_kernel *kernel = il__linear_kernel_for(lin->dtype, lin->isa);
     linear_job job = {
         .lin = lin,

@@ -135,7 +135,7 @@ int il_linear_pack(il_linear *lin, uint32_t row0, uint32_t n_rows, const void *s
     if (n_rows == 0 || row0 > lin->n_out || n_rows > lin->n_out - row0) {
         return IL_E_RANGE;
     }
-    if (lin->dtype != IL_DTYPE_F32 && lin->dtype != IL_DTYPE_BF16) {
+    if ((lin->dtype != IL_DTYPE_F32 && lin->dtype != IL_DTYPE_BF16) || lin->blocks != IL_GGML_F32) {
         return IL_E_UNSUPPORTED;
     }
     const il__linear_kernel *kernel = il__linear_kernel_for(lin->dtype, lin->isa);
@@ -159,6 +159,10 @@ int il_linear_pack(il_linear *lin, uint32_t row0, uint32_t n_rows, const void *s
 void il_linear_row(const il_linear *lin, uint32_t r, float *out)
 {
     assert(r < lin->n_out);
+    if (lin->blocks != IL_GGML_F32) {
+        il__blocks_row(lin, r, out);
+        return;
+    }
     const il__linear_kernel *kernel = il__linear_kernel_for(lin->dtype, lin->isa);
     uint32_t nr = kernel->nr, step = kernel->k_step;
     size_t base =

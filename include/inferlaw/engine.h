@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The transformer engine of inferlaw, for another C program: load a checkpoint directory, open a
- * session, prefill, decode, read logits. Handles are opaque; a model may serve several sessions,
- * one at a time; none of it is thread-safe.
+ * The transformer engine of inferlaw, for another C program: load a checkpoint directory or a GGUF
+ * file, open a session, prefill, decode, read logits. Handles are opaque; a model may serve several
+ * sessions, one at a time; none of it is thread-safe.
  *
  * Nothing between il_engine_prefill and the end of a decode allocates, prints or touches a file.
  */
@@ -32,10 +32,12 @@ typedef enum il_engine_pages {
 
 typedef struct il_engine_options {
     il_dtype dtype;     /* of weights as computed with: F32 or BF16. Activations, accumulation and
-                           norms are fp32; the KV cache is fp32 for F32 and bf16 for BF16 */
+                           norms are fp32; the KV cache is fp32 for F32 and bf16 for BF16. Of a GGUF
+                           file the cache's alone: weights stay as the file has them */
     uint32_t n_threads; /* 0 = one per physical core this process may run on */
     const char *isa;    /* NULL or "auto", "reference", "avx2", "avx512" */
     il_engine_pages pages;
+    bool expand; /* the blocks of a GGUF file become dtype, instead of staying as they are */
 } il_engine_options;
 
 typedef struct il_engine_stage {
@@ -46,7 +48,8 @@ typedef struct il_engine_stage {
 
 /* What was chosen and what it is made of; for hello messages, manifests and reports. */
 typedef struct il_engine_facts {
-    const char *isa; /* the kernels in use: "reference", "avx2", "avx512", "avx512bf16" */
+    const char *isa;     /* the kernels in use: "reference", "avx2", "avx512", "avx512bf16", … */
+    const char *weights; /* number format: "fp32", "bf16", or a GGUF file's type ("Q4_K_M") */
     uint32_t n_threads;
     uint64_t weight_bytes; /* resident, in the engine's layout */
     uint64_t params_total;
@@ -63,9 +66,10 @@ typedef struct il_engine_session_options {
     il_engine_logits_at logits; /* prompt positions the head is computed at */
 } il_engine_session_options;
 
-/* Opens and converts the checkpoint in dir. IL_E_NOT_FOUND, IL_E_INVALID (wrong shapes, truncated
- * files), IL_E_UNSUPPORTED (family or isa), IL_E_NOMEM. NaN weights are not searched for here. */
-int il_engine_model_open(const char *dir, const il_engine_options *options, il_engine_model **out,
+/* Opens and converts the checkpoint in the directory, or the GGUF file, at path. IL_E_NOT_FOUND,
+ * IL_E_INVALID (wrong shapes, truncated files), IL_E_UNSUPPORTED (family or isa), IL_E_NOMEM. NaN
+ * weights are not searched for here. */
+int il_engine_model_open(const char *path, const il_engine_options *options, il_engine_model **out,
                          il_error *err);
 void il_engine_model_close(il_engine_model *model);
 const il_engine_facts *il_engine_model_facts(const il_engine_model *model);

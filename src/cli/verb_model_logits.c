@@ -47,6 +47,7 @@ static int read_flags(const il_param_set *flags, job *j, il_error *err)
     }
     j->options.n_threads = (uint32_t)il_param_i64(flags, IL_P_THREADS);
     j->options.isa = il_param_text(flags, IL_P_ISA);
+    j->options.expand = il_param_flag(flags, IL_P_EXPAND);
     return il_dtype_parse(il_param_text(flags, IL_P_DTYPE), &j->options.dtype);
 }
 
@@ -121,7 +122,7 @@ static int compute(job *j, il_error *err)
     if (rc == IL_OK) {
         il_log(IL_LOG_INFO, "%u rows of %u float32 logits in %s (%s kernels, %u threads, %s)",
                options.max_context_tok, facts->vocab_size, j->out_path, facts->isa,
-               facts->n_threads, il_dtype_name(j->options.dtype));
+               facts->n_threads, facts->weights);
     }
 out:
     il_engine_session_close(session);
@@ -148,12 +149,13 @@ static int verb_run(const il_param_set *flags, char *const *words, unsigned n_wo
 
 const il_verb il_verb_model_logits = {
     .name = "model logits",
-    .arguments = "DIR",
+    .arguments = "DIR|FILE.gguf",
     .summary = "logits of the native engine for given token ids",
     .details =
         "Writes float32 rows of vocabulary size, one a prompt position and then one a greedy\n"
         "decode step, to --out. Nothing is written when a row holds a number that is not\n"
-        "finite.",
+        "finite. A GGUF file is computed with in its own number formats; --expand turns its\n"
+        "blocks into fp32 or bf16 first.",
     .scope = IL_SCOPE_MODEL_LOGITS,
     .least_words = 1,
     .most_words = 1,

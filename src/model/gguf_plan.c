@@ -31,7 +31,7 @@ static const struct {
       {"mlp.c_fc", "ffn_up"},
       {"mlp.c_proj", "ffn_down"},
       {"input_layernorm", "attn_norm"},
-      {"post_attention_layernorm", "ffn_norm"}, /* Gemma 3: see gguf_stem */
+      {"post_attention_layernorm", "ffn_norm"}, /* Gemma 3: see il__gguf_name */
       {"attention.query_key_value", "attn_qkv"},
       {"attention.dense", "attn_output"},
       {"mlp.dense_h_to_4h", "ffn_up"},
@@ -105,8 +105,7 @@ const char *il__gguf_architecture(const il_shape *s, il_error *err)
 
 /* --- names ----------------------------------------------------------------------------------- */
 
-/* "blk.3.attn_q.weight" of a Hugging Face name; false for one that is not known. */
-static bool gguf_name(const il_shape *s, const il_tensor_info *info, char *out, size_t n)
+bool il__gguf_name(const il_shape *s, const il_tensor_info *info, char *out, size_t n)
 {
     char stem[128];
     const char *ending = strrchr(info->name, '.');
@@ -200,7 +199,7 @@ static il_ggml_type fitting_type(il_ggml_type wanted, uint64_t n_columns)
 
 /* --- the list -------------------------------------------------------------------------------- */
 
-static il__gguf_order order_of(const il_shape *s, const il_tensor_info *info)
+il__gguf_order il__gguf_order_of(const il_shape *s, const il_tensor_info *info)
 {
     bool pairs =
         s->arch == IL_ARCH_LLAMA || s->arch == IL_ARCH_MISTRAL || s->arch == IL_ARCH_MIXTRAL;
@@ -247,10 +246,10 @@ static int add_tensor(const il_shape *s, il_gguf_recipe recipe, const il_tensor_
 {
     il__gguf_tensor *t = &plan->tensors[plan->n_tensors];
     *t = (il__gguf_tensor){.parts = info, .n_parts = 1, .stride = 3, .n_dims = info->n_dims};
-    if (!gguf_name(s, info, t->name, sizeof t->name)) {
+    if (!il__gguf_name(s, info, t->name, sizeof t->name)) {
         return il_fail(err, IL_E_INTERNAL, "tensor %s has no GGUF name", info->name);
     }
-    t->order = order_of(s, info);
+    t->order = il__gguf_order_of(s, info);
     t->n_heads = strstr(info->name, "k_proj") ? s->n_kv_head : s->n_head;
     t->plus_one = info->role == IL_ROLE_NORM_WEIGHT && s->norm == IL_NORM_RMS_PLUS_ONE;
     bool turned = t->order == IL__ORDER_TURNED;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which tensors a GGUF file of a shape has: names, dims, types, and how their rows lie in the
- * Hugging Face tensors. Shared among the writer's files.
+ * Hugging Face tensors. Shared among the files that write and read them.
  */
 #ifndef IL_MODEL_GGUF_PLAN_H
 #define IL_MODEL_GGUF_PLAN_H
@@ -43,6 +43,10 @@ typedef struct il__gguf_plan {
 const char *il__gguf_architecture(const il_shape *shape, il_error *err);
 int il__gguf_plan_make(const il_shape *shape, il_gguf_recipe recipe, il_arena *arena,
                        il__gguf_plan *out, il_error *err);
+/* "blk.3.attn_q.weight" of a Hugging Face name (of experts the first alone); false for one that is
+ * not known. */
+bool il__gguf_name(const il_shape *shape, const il_tensor_info *info, char *out, size_t n);
+il__gguf_order il__gguf_order_of(const il_shape *shape, const il_tensor_info *info);
 /* The row of a part that row `row` of the GGUF tensor comes from. */
 uint64_t il__gguf_source_row(const il__gguf_tensor *t, uint64_t row);
 /* The architecture's keys. */

@@ -231,11 +231,51 @@ static void read_q5_1(const uint8_t *block, float *x)
 
 /* --- all ------------------------------------------------------------------------------------- */
 
+static void split_q8_0(const uint8_t *block, il_quant_parts *out)
+{
+    out->d = il__get_u16(block);
+    for (int i = 0; i < N; i++) {
+        out->q[i] = block[2 + i] ^ 0x80; /* + 128 */
+    }
+}
+
+static void split_q4_0(const uint8_t *block, il_quant_parts *out)
+{
+    out->d = il__get_u16(block);
+    unpack_nibbles(block + 2, out->q);
+}
+
+static void split_q4_1(const uint8_t *block, il_quant_parts *out)
+{
+    out->d = il__get_u16(block);
+    out->e = il__get_u16(block + 2);
+    unpack_nibbles(block + 4, out->q);
+}
+
+static void split_q5_0(const uint8_t *block, il_quant_parts *out)
+{
+    out->d = il__get_u16(block);
+    unpack_nibbles(block + 6, out->q);
+    unpack_bits(block + 2, out->q);
+}
+
+static void split_q5_1(const uint8_t *block, il_quant_parts *out)
+{
+    out->d = il__get_u16(block);
+    out->e = il__get_u16(block + 2);
+    unpack_nibbles(block + 8, out->q);
+    unpack_bits(block + 4, out->q);
+}
+
 static const il__quant plain[] = {
-    {IL_GGML_F32, write_f32, read_f32, 0, 0},    {IL_GGML_F16, write_f16, read_f16, 1, 0},
-    {IL_GGML_BF16, write_bf16, read_bf16, 0, 0}, {IL_GGML_Q8_0, write_q8_0, read_q8_0, 1, 0},
-    {IL_GGML_Q4_0, write_q4_0, read_q4_0, 1, 0}, {IL_GGML_Q4_1, write_q4_1, read_q4_1, 2, 0},
-    {IL_GGML_Q5_0, write_q5_0, read_q5_0, 1, 0}, {IL_GGML_Q5_1, write_q5_1, read_q5_1, 2, 0},
+    {.type = IL_GGML_F32, write_f32, read_f32},
+    {.type = IL_GGML_F16, write_f16, read_f16, 1, 0},
+    {.type = IL_GGML_BF16, write_bf16, read_bf16},
+    {IL_GGML_Q8_0, write_q8_0, read_q8_0, 1, 0, {8, 128, N, false, false}, split_q8_0},
+    {IL_GGML_Q4_0, write_q4_0, read_q4_0, 1, 0, {4, 8, N, false, false}, split_q4_0},
+    {IL_GGML_Q4_1, write_q4_1, read_q4_1, 2, 0, {4, 0, N, true, false}, split_q4_1},
+    {IL_GGML_Q5_0, write_q5_0, read_q5_0, 1, 0, {5, 16, N, false, false}, split_q5_0},
+    {IL_GGML_Q5_1, write_q5_1, read_q5_1, 2, 0, {5, 0, N, true, false}, split_q5_1},
 };
 static const il__quant *const grouped[] = {&il__quant_q4_k, &il__quant_q5_k, &il__quant_q6_k};
 
@@ -309,4 +349,21 @@ void il_quant_read(il_ggml_type type, const void *blocks, size_t n, float *out)
     for (size_t i = 0; i < n; i += l->block_values, from += l->block_bytes) {
         quant->read(from, out + i);
     }
+}
+
+bool il_quant_form_of(il_ggml_type type, il_quant_form *out)
+{
+    const il__quant *quant = find(type);
+    if (!quant || quant->form.bits == 0) {
+        return false;
+    }
+    *out = quant->form;
+    return true;
+}
+
+void il_quant_split(il_ggml_type type, const void *block, il_quant_parts *out)
+{
+    const il__quant *quant = find(type);
+    assert(quant && quant->split);
+    quant->split(block, out);
 }

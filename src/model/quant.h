@@ -33,14 +33,39 @@ int il_quant_write(il_ggml_type type, const float *x, size_t n, void *out, il_er
 /* The values of n/block blocks. The type must be one that il_quant_can_read. */
 void il_quant_read(il_ggml_type type, const void *blocks, size_t n, float *out);
 
+/* A block taken apart, for those who lay it out anew. Levels are whole numbers from 0 on: Q8_0's
+ * are q + 128, Q6_K's q + 32, those of the others as above before anything is subtracted. */
+typedef struct il_quant_parts {
+    uint16_t d, e;  /* fp16; e is Q4_1's and Q5_1's m */
+    uint8_t s[16];  /* Q6_K: of 16 parts, signed; Q4_K, Q5_K: of 8 */
+    uint8_t t[8];   /* Q4_K, Q5_K */
+    uint8_t q[256]; /* as many as the block has */
+} il_quant_parts;
+
+/* What a type is made of: its blocks, read as x = scale·level − drop. */
+typedef struct il_quant_form {
+    uint32_t bits;   /* of a level */
+    uint32_t centre; /* level of zero where there is no drop; drop = scale·centre */
+    uint32_t part;   /* values that share a scale: 32 or 16 */
+    bool drops;      /* an offset of each part's own */
+    bool grouped;    /* 256 values: scales are whole multiples of the block's own */
+} il_quant_form;
+
+/* False for types of single values (F32, F16, BF16) and unreadable ones. */
+bool il_quant_form_of(il_ggml_type type, il_quant_form *out);
+/* The type must have a form. */
+void il_quant_split(il_ggml_type type, const void *block, il_quant_parts *out);
+
 /* --- shared among the files of this module ---------------------------------------------------- */
 
 typedef struct il__quant {
     il_ggml_type type;
     void (*write)(const float *x, uint8_t *block); /* of one block; NULL: not written here */
     void (*read)(const uint8_t *block, float *x);
-    unsigned n_scales; /* fp16 numbers of a block, checked to be finite … */
-    unsigned scale_at; /* … from this byte on */
+    unsigned n_scales;  /* fp16 numbers of a block, checked to be finite … */
+    unsigned scale_at;  /* … from this byte on */
+    il_quant_form form; /* bits 0: single values */
+    void (*split)(const uint8_t *block, il_quant_parts *out);
 } il__quant;
 
 extern const il__quant il__quant_q4_k, il__quant_q5_k, il__quant_q6_k;

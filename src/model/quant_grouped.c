@@ -272,6 +272,45 @@ static void read_q6_k(const uint8_t *block, float *x)
     }
 }
 
-const il__quant il__quant_q4_k = {IL_GGML_Q4_K, write_q4_k, read_q4_k, 2, 0};
-const il__quant il__quant_q5_k = {IL_GGML_Q5_K, write_q5_k, read_q5_k, 2, 0};
-const il__quant il__quant_q6_k = {IL_GGML_Q6_K, write_q6_k, read_q6_k, 1, D6};
+/* --- taken apart ------------------------------------------------------------------------------ */
+
+static void split_affine(const uint8_t *block, il_quant_parts *out)
+{
+    out->d = il__get_u16(block);
+    out->e = il__get_u16(block + 2);
+    unpack_six(block + 4, out->s, out->t);
+}
+
+static void split_q4_k(const uint8_t *block, il_quant_parts *out)
+{
+    split_affine(block, out);
+    unpack_pairs(block + 16, out->q);
+}
+
+static void split_q5_k(const uint8_t *block, il_quant_parts *out)
+{
+    split_affine(block, out);
+    unpack_pairs(block + 16 + PART, out->q);
+    for (int i = 0; i < N; i++) {
+        out->q[i] |= (uint8_t)((block[16 + i % PART] >> (i / PART) & 1) << 4);
+    }
+}
+
+static void split_q6_k(const uint8_t *block, il_quant_parts *out)
+{
+    out->d = il__get_u16(block + D6);
+    memcpy(out->s, block + SCALES6, N_PARTS6);
+    for (int i = 0; i < N; i++) {
+        int half = i / 128, run = i % 128 / 32, at = i % 32;
+        int low = block[LOW6 + half * 64 + run % 2 * 32 + at] >> (run / 2 * 4) & 15;
+        int high = block[HIGH6 + half * 32 + at] >> (run * 2) & 3;
+        out->q[i] = (uint8_t)(low | high << 4);
+    }
+}
+
+const il__quant il__quant_q4_k = {
+    IL_GGML_Q4_K, write_q4_k, read_q4_k, 2, 0, {4, 0, PART, true, true}, split_q4_k};
+const il__quant il__quant_q5_k = {
+    IL_GGML_Q5_K, write_q5_k, read_q5_k, 2, 0, {5, 0, PART, true, true}, split_q5_k};
+const il__quant il__quant_q6_k = {
+    IL_GGML_Q6_K, write_q6_k, read_q6_k, 1, D6, {6, 32, PART6, false, true}, split_q6_k};

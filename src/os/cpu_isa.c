@@ -35,6 +35,7 @@ il_cpu_isa il_cpu_isa_probe(void)
     isa.avx2 = has(b, 5) && fma && f16c && (saved & ymm_state) == ymm_state;
     isa.avx512 = isa.avx2 && has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31) &&
                  (saved & zmm_state) == zmm_state;
+    isa.avx512vnni = isa.avx512 && has(c, 11);
     if (isa.avx512 && n_subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) {
         isa.avx512bf16 = has(a, 5);
     }

@@ -177,6 +177,7 @@ P(SHARD_BYTES, "shard_bytes", 0, I64, IL_SCOPE_MODEL_MAKE, 1024, 9e15, NULL, "21
 P(FORCE, "force", 0, FLAG, IL_SCOPE_MODEL_MAKE | IL_SCOPE_MODEL_CONVERT, 0, 0, NULL, NULL, NULL, "replace what is there")
 P(IDS, "ids", 0, I64_LIST, IL_SCOPE_MODEL_LOGITS, 0, 2147483647, NULL, NULL, "N,…", "token ids")
 P(STEPS, "steps", 0, I64, IL_SCOPE_MODEL_LOGITS, 0, 1048576, NULL, "0", "N", "greedy decode steps after the ids")
+P(EXPAND, "expand", 0, FLAG, IL_SCOPE_MODEL_LOGITS, 0, 0, NULL, "false", NULL, "compute with a GGUF file's weights expanded to the dtype, not with its blocks")
 P(LINES, "lines", 0, FLAG, IL_SCOPE_MODEL_TOKENIZE, 0, 0, NULL, NULL, NULL, "stdin holds a text a line, each a JSON string; stdout gets a line of ids for each")
 P(SPECIAL, "special", 0, FLAG, IL_SCOPE_MODEL_TOKENIZE, 0, 0, NULL, NULL, NULL, "add the special tokens that the tokenizer's template asks for")
 P(QUICK, "quick", 0, FLAG, IL_SCOPE_DOCTOR, 0, 0, NULL, NULL, NULL, "skip the measured ceilings")

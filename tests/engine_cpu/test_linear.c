@@ -134,17 +134,17 @@ static void check_problem(const il__linear_kernel *kernel, const problem *p, il_
     if (bias) {
         random_fill(bias, p->n);
     }
-    size_t packed_bytes = il_linear_packed_bytes(p->n, p->k, kernel->dtype, kernel->isa);
     il_linear lin = {.n_in = p->k,
                      .n_out = p->n,
                      .dtype = kernel->dtype,
                      .isa = kernel->isa,
-                     .packed = aligned_bytes(packed_bytes),
                      .bias = bias};
+    size_t packed_bytes = il_linear_packed_bytes(&lin);
+    lin.packed = aligned_bytes(packed_bytes);
     memset(lin.packed, 0xff, packed_bytes); /* NaNs where packing forgets to write */
     pack_sources(&lin, p, w, pool);
     round_weights(w, n_weights, p->src_dtype, kernel->dtype);
-    void *scratch = aligned_bytes(il_linear_scratch_bytes(p->m, p->k, kernel->dtype, kernel->isa));
+    void *scratch = aligned_bytes(il_linear_scratch_bytes(&lin, p->m));
     il_linear_forward(&lin, x, p->ldx, y, p->ldy, p->m, p->epilogue, scratch, pool);
     check_result(p, w, x, kernel->x_bf16, bias, before, y, kernel->name);
 
@@ -256,9 +256,8 @@ static void threads_do_not_change_results(void **state)
                 il_error err = {0};
                 check_ok(il_pool_create(t + 1, &pool, &err), &err);
                 il_linear lin = {.n_in = K, .n_out = N, .dtype = kernel->dtype, .isa = kernel->isa};
-                lin.packed = aligned_bytes(il_linear_packed_bytes(N, K, lin.dtype, lin.isa));
-                void *scratch =
-                    aligned_bytes(il_linear_scratch_bytes(MOST_M, K, lin.dtype, lin.isa));
+                lin.packed = aligned_bytes(il_linear_packed_bytes(&lin));
+                void *scratch = aligned_bytes(il_linear_scratch_bytes(&lin, MOST_M));
                 y[t] = aligned_bytes(MOST_M * N * sizeof(float));
                 assert_int_equal(il_linear_pack(&lin, 0, N, w, IL_DTYPE_F32, false, K, pool),
                                  IL_OK);
