@@ -10,6 +10,7 @@
 #include "cli/study_run.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
+#include "model/gguf_weights.h"
 #include "model/suite.h"
 
 #include <math.h>
@@ -38,7 +39,7 @@ static const char *find_in_suites(const char *base, il_arena *arena)
     return NULL;
 }
 
-/* A checkpoint directory, or SUITE/NAME, or a path whose last part a suite knows. */
+/* A checkpoint directory, a GGUF file, or SUITE/NAME, or a path whose last part a suite knows. */
 static int add_model(const char *name, json_t *models, json_t *suites, il_error *err)
 {
     char config[4200];
@@ -47,7 +48,7 @@ static int add_model(const char *name, json_t *models, json_t *suites, il_error 
     const char *known;
     (void)snprintf(config, sizeof config, "%s/config.json", name);
     int rc = IL_OK;
-    if (il_path_is_file(config)) {
+    if (il_path_is_file(config) || il_path_is_gguf(name)) {
         char *real = realpath(name, NULL);
         (void)json_array_append_new(
             models, json_pack("{s:s,s:s}", "name", real ? real : name, "kind", "hf"));
@@ -58,7 +59,7 @@ static int add_model(const char *name, json_t *models, json_t *suites, il_error 
         il_log(IL_LOG_INFO, "%s is not there: taking %s, made from the seed", name, known);
         (void)json_array_append_new(suites, json_string(known));
     } else {
-        rc = il_fail(err, IL_E_NOT_FOUND, "no checkpoint directory and no SUITE/NAME");
+        rc = il_fail(err, IL_E_NOT_FOUND, "no checkpoint directory, no GGUF file and no SUITE/NAME");
         il_error_where(err, "-m %s", name);
         il_error_hint(err, "\"inferlaw model list\" shows what can be made, as -m tr121/gpt2-25m");
     }

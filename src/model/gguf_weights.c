@@ -23,8 +23,7 @@ struct il_gguf_weights {
     float *rope_factors;
     char type[24];
     uint64_t n_bytes, n_params;
-    uint64_t step_bytes; /* weights one decode step reads at batch 1 */
-    uint64_t row_bytes;  /* of the tables, that a further sequence reads */
+    il_gguf_step step;
 };
 
 /* --- the list -------------------------------------------------------------------------------- */
@@ -155,19 +154,24 @@ static int make_list(il_gguf_weights *w, il_error *err)
 
 /* --- facts ----------------------------------------------------------------------------------- */
 
+/* Adds a tensor of n_rows to a step. */
+static void add_to_step(const il_shape *s, const il_tensor_info *info, uint64_t n_rows,
+                        uint64_t row_bytes, il_gguf_step *step)
+{
+    bool table = info->role == IL_ROLE_POSITION || info->role == IL_ROLE_EMBEDDING;
+    bool whole = !table || (info->role == IL_ROLE_EMBEDDING && s->tied);
+    bool idle = info->expert >= 0 && (uint32_t)info->expert >= s->n_expert_used;
+    step->weight_bytes += idle ? 0 : (whole ? n_rows * row_bytes : 0) + (table ? row_bytes : 0);
+    step->row_bytes += table ? row_bytes : 0;
+}
+
 static void count(il_gguf_weights *w)
 {
-    const il_shape *s = &w->shape;
     for (size_t i = 0; i < w->n; i++) {
         const il_gguf_weight *t = &w->list[i];
-        uint64_t n_bytes = t->n_rows * t->row_bytes;
-        bool table = t->role == IL_ROLE_POSITION || t->role == IL_ROLE_EMBEDDING;
-        bool whole = !table || (t->role == IL_ROLE_EMBEDDING && s->tied);
-        bool idle = w->infos[i].expert >= 0 && (uint32_t)w->infos[i].expert >= s->n_expert_used;
-        w->n_bytes += n_bytes;
+        w->n_bytes += t->n_rows * t->row_bytes;
         w->n_params += t->n_rows * t->n_columns;
-        w->step_bytes += idle ? 0 : (whole ? n_bytes : 0) + (table ? t->row_bytes : 0);
-        w->row_bytes += table ? t->row_bytes : 0;
+        add_to_step(&w->shape, &w->infos[i], t->n_rows, t->row_bytes, &w->step);
     }
 }
 
@@ -343,16 +347,42 @@ uint64_t il_gguf_weights_params(const il_gguf_weights *weights)
     return weights->n_params;
 }
 
-uint64_t il_gguf_weights_bytes_per_step(const il_gguf_weights *weights, il_dtype kv_dtype,
-                                        uint32_t batch, uint32_t context_tok)
+il_gguf_step il_gguf_weights_step(const il_gguf_weights *weights)
 {
-    const il_shape *s = &weights->shape;
-    /* The cache alone: the difference to the same step's weights counted in the same format. */
+    return weights->step;
+}
+
+int il_gguf_recipe_step(const il_shape *shape, il_gguf_recipe recipe, il_gguf_step *out,
+                        il_error *err)
+{
+    il_arena arena = {0};
+    il__gguf_plan plan = {0};
+    *out = (il_gguf_step){0};
+    int rc = il__gguf_architecture(shape, err) ? IL_OK : IL_E_UNSUPPORTED;
+    rc = rc ? rc : il__gguf_plan_make(shape, recipe, &arena, &plan, err);
+    for (size_t i = 0; rc == IL_OK && i < plan.n_tensors; i++) {
+        const il__gguf_tensor *t = &plan.tensors[i];
+        uint64_t columns = t->n_dims > 1 ? t->dims[0] : t->n_rows;
+        uint64_t rows = t->n_dims > 1 ? t->n_rows : 1;
+        for (uint32_t p = 0; t->parts && p < t->n_parts; p++) {
+            add_to_step(shape, t->parts + (size_t)p * t->stride, rows,
+                        il_quant_bytes(t->type, columns), out);
+        }
+    }
+    il_arena_free(&arena);
+    return rc;
+}
+
+uint64_t il_gguf_step_bytes(const il_shape *shape, il_gguf_step step, il_dtype kv_dtype,
+                            uint32_t batch, uint32_t context_tok)
+{
+    /* The cache alone: the same step less its weights in the cache's own format. */
     il_param_counts counts = {0};
-    (void)il_shape_count(s, &counts, NULL);
-    uint64_t width = il_dtype_bytes(kv_dtype), further = batch > 0 ? batch - 1 : 0;
-    uint64_t tables = s->position == IL_POSITION_ROPE ? 1 : 2;
-    uint64_t plain = (counts.read_per_step + further * tables * s->d_model) * width;
-    uint64_t cache = il_shape_bytes_per_step(s, kv_dtype, kv_dtype, batch, context_tok) - plain;
-    return weights->step_bytes + further * weights->row_bytes + cache;
+    (void)il_shape_count(shape, &counts, NULL);
+    uint64_t further = batch > 0 ? batch - 1 : 0;
+    uint64_t tables = shape->position == IL_POSITION_ROPE ? 1 : 2;
+    uint64_t plain = (counts.read_per_step + further * tables * shape->d_model) *
+                     il_dtype_bytes(kv_dtype);
+    uint64_t all = il_shape_bytes_per_step(shape, kv_dtype, kv_dtype, batch, context_tok);
+    return step.weight_bytes + further * step.row_bytes + all - plain;
 }

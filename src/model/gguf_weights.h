@@ -10,6 +10,7 @@
 #include "inferlaw/dtype.h"
 #include "inferlaw/error.h"
 #include "model/gguf.h"
+#include "model/gguf_model.h"
 #include "model/shape.h"
 
 #include <stdbool.h>
@@ -52,9 +53,20 @@ bool il_gguf_weights_norms_are_whole(const il_gguf_weights *weights);
 const char *il_gguf_weights_type(const il_gguf_weights *weights);
 uint64_t il_gguf_weights_bytes(const il_gguf_weights *weights);
 uint64_t il_gguf_weights_params(const il_gguf_weights *weights);
-/* As il_shape_bytes_per_step, with the bytes of the blocks. */
-uint64_t il_gguf_weights_bytes_per_step(const il_gguf_weights *weights, il_dtype kv_dtype,
-                                        uint32_t batch, uint32_t context_tok);
+
+/* What a decode step reads of a file: of a batch of 1, and the rows of the tables that each further
+ * sequence reads. */
+typedef struct il_gguf_step {
+    uint64_t weight_bytes, row_bytes;
+} il_gguf_step;
+
+il_gguf_step il_gguf_weights_step(const il_gguf_weights *weights);
+/* Of the file that a recipe of gguf_model.h would make of the shape. IL_E_UNSUPPORTED as there. */
+int il_gguf_recipe_step(const il_shape *shape, il_gguf_recipe recipe, il_gguf_step *out,
+                        il_error *err);
+/* As il_shape_bytes_per_step, with those bytes for the weights. */
+uint64_t il_gguf_step_bytes(const il_shape *shape, il_gguf_step step, il_dtype kv_dtype,
+                            uint32_t batch, uint32_t context_tok);
 /* True for a path that names a GGUF file: a regular file that starts with its magic. */
 bool il_path_is_gguf(const char *path);
 

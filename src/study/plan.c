@@ -168,6 +168,24 @@ static il_dtype backend_dtype(const il_study_backend *b)
     return dtype;
 }
 
+/* Bytes of a decode step as this entry stores the model's weights. */
+static uint64_t bytes_per_step(const il_study_backend *b, const il_study_model *m, il_dtype dtype,
+                               uint32_t batch, uint32_t context_tok)
+{
+    bool native = kind_is(b->kind, "native");
+    il_gguf_step step = m->step;
+    bool gguf = m->is_gguf;
+    il_gguf_recipe recipe;
+    if (!gguf && il__file_format_of(b, m) == IL__FILE_GGUF) {
+        gguf = il_gguf_recipe_parse(il__file_weights(b), &recipe) == IL_OK &&
+               il_gguf_recipe_step(&m->shape, recipe, &step, NULL) == IL_OK;
+    }
+    /* llama.cpp's cache is fp16 unless told otherwise */
+    return gguf ? il_gguf_step_bytes(&m->shape, step, native ? dtype : IL_DTYPE_F16, batch,
+                                     context_tok)
+                : il_shape_bytes_per_step(&m->shape, dtype, dtype, batch, context_tok);
+}
+
 static void size_cell(const il_plan *p, il_cell *c)
 {
     const il_study_model *m = &p->study->models[c->model];
@@ -183,7 +201,7 @@ static void size_cell(const il_plan *p, il_cell *c)
     il_dtype dtype = backend_dtype(b);
     uint32_t middle = depth + c->seq_len + c->gen_tokens / 2;
     bool all = strcmp(il_param_text(&b->set, IL_P_LOGITS), "all") == 0;
-    c->bytes_per_step = il_shape_bytes_per_step(&m->shape, dtype, dtype, c->batch, middle);
+    c->bytes_per_step = bytes_per_step(b, m, dtype, c->batch, middle);
     c->flops_prefill = il_shape_flops(&m->shape, c->batch, c->seq_len, depth, all ? c->seq_len : 1);
     c->flops_decode_step = il_shape_flops(&m->shape, c->batch, 1, middle, 1);
     if (c->estimate_ms > 0) {

@@ -46,6 +46,9 @@ const char *il__file_path(il_study *s, const il_study_backend *b, const il_study
     if (!m->path || il__file_format_of(b, m) == IL__FILE_NONE) {
         return NULL;
     }
+    if (m->is_gguf && il__file_format_of(b, m) == IL__FILE_GGUF) {
+        return m->path; /* as it stands, whatever type was asked for */
+    }
     if (!m->synthetic) {
         beside = il_arena_printf(&s->arena, "%s/%s", s->cache, il_path_base(m->path));
     }
@@ -81,6 +84,9 @@ static int make_gguf(const il_study_backend *b, const il_study_model *m, const c
 int il__file_make(const il_study_backend *b, const il_study_model *m, const char *path,
                   const il_make_options *options, il_error *err)
 {
+    if (m->is_gguf && path == m->path) {
+        return IL_OK;
+    }
     if (il__file_format_of(b, m) == IL__FILE_GGUF) {
         return make_gguf(b, m, path, options, err);
     }

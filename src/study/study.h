@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "inferlaw/error.h"
 #include "model/make.h"
+#include "model/gguf_weights.h"
 #include "model/shape.h"
 #include "param/param.h"
 
@@ -31,7 +32,7 @@ typedef struct il_scenario {
 typedef struct il_study_model {
     const char *name;
     const char *kind;       /* "hf" is a checkpoint directory */
-    const char *path;       /* directory, NULL when there is none (yet) */
+    const char *path;       /* directory or GGUF file, NULL when there is none (yet) */
     double params_millions; /* as configured, NaN when not */
     const char *const *on;  /* backends it meets, NULL = by kind */
     size_t n_on;
@@ -40,6 +41,8 @@ typedef struct il_study_model {
     bool to_make;   /* of a suite or grid: made in the cache when absent */
     il_shape shape;
     il_param_counts counts;
+    bool is_gguf;
+    il_gguf_step step; /* of a GGUF file */
     il_error problem; /* code IL_OK, or why its cells cannot run */
     int line;
 } il_study_model;

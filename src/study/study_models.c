@@ -63,7 +63,7 @@ int il__study_add_suites(il_study *s, il_error *err)
 
 /* --- where models are ------------------------------------------------------------------------- */
 
-/* The first directory with a config.json: beside the study file, in the working directory, in the
+/* The first directory with a config.json, or the first GGUF file: beside the study file, in the working directory, in the
  * model cache under the whole name or its last part, beside the program's own data. */
 static const char *find_checkpoint(il_study *s, const char *name)
 {
@@ -79,7 +79,7 @@ static const char *find_checkpoint(il_study *s, const char *name)
             continue;
         }
         (void)snprintf(config, sizeof config, "%s/config.json", path);
-        if (il_path_is_file(config)) {
+        if (il_path_is_file(config) || il_path_is_gguf(path)) {
             char *real = realpath(path, NULL);
             const char *copy = il_arena_strdup(&s->arena, real ? real : path);
             free(real);
@@ -143,6 +143,22 @@ static void missing(il_study *s, il_study_model *m)
     }
 }
 
+static int read_shape(il_study_model *m)
+{
+    il_gguf_weights *file = NULL;
+    m->is_gguf = il_path_is_gguf(m->path);
+    if (!m->is_gguf) {
+        return il_shape_from_dir(m->path, &m->shape, &m->problem);
+    }
+    int rc = il_gguf_weights_open(m->path, &file, &m->problem);
+    if (rc == IL_OK) {
+        m->shape = *il_gguf_weights_shape(file);
+        m->step = il_gguf_weights_step(file);
+    }
+    il_gguf_weights_close(file);
+    return rc;
+}
+
 static int resolve_one(il_study *s, il_study_model *m, il_error *err)
 {
     char text[4200];
@@ -163,7 +179,7 @@ static int resolve_one(il_study *s, il_study_model *m, il_error *err)
         missing(s, m);
         return IL_OK;
     }
-    if (il_shape_from_dir(m->path, &m->shape, &m->problem) != IL_OK ||
+    if (read_shape(m) != IL_OK ||
         il_shape_count(&m->shape, &m->counts, &m->problem) != IL_OK) {
         return IL_OK;
     }

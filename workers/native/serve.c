@@ -98,7 +98,8 @@ static const char denormals[] = "kept";
 
 static json_t *facts_json(const il_engine_facts *f, const il_wire_load *load)
 {
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:b}", "isa", f->isa,
+    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:b}", "isa", f->isa,
+                     "weights", f->weights,
                      "threads", (json_int_t)f->n_threads, "weight_bytes",
                      (json_int_t)f->weight_bytes, "params_total", (json_int_t)f->params_total,
                      "n_layer", (json_int_t)f->n_layer, "d_model", (json_int_t)f->d_model, "n_head",
@@ -106,6 +107,24 @@ static json_t *facts_json(const il_engine_facts *f, const il_wire_load *load)
                      (json_int_t)f->n_positions, "dtype", load->dtype, "device", load->device,
                      "logits", load->logits, "huge_pages", load->huge_pages, "denormals", denormals,
                      "memory_locked", 0);
+}
+
+/* The one option of the engine. */
+static int take_expand(json_t *given, il_engine_options *options, il_error *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(given, key, value)
+    {
+        if (strcmp(key, "expand") != 0 || !json_is_boolean(value)) {
+            return il_fail(err, IL_E_INVALID,
+                           "the native engine has no options but expand (true or false), "
+                           "\"%.60s\" was given",
+                           key);
+        }
+        options->expand = json_is_true(value);
+    }
+    return IL_OK;
 }
 
 static json_t *do_load(il__worker *worker, int64_t id, const json_t *message, il_error *err)
@@ -117,9 +136,8 @@ static json_t *do_load(il__worker *worker, int64_t id, const json_t *message, il
     if (rc == IL_OK) {
         rc = read_options(&load, &options, &worker->logits_at, err);
     }
-    if (rc == IL_OK && json_object_size(load.options) > 0) {
-        rc = il_fail(err, IL_E_INVALID, "the native engine has no options, \"%.60s\" was given",
-                     json_object_iter_key(json_object_iter(load.options)));
+    if (rc == IL_OK) {
+        rc = take_expand(load.options, &options, err);
     }
     if (rc == IL_OK && load.affinity) {
         rc = set_affinity(load.affinity, err);
