@@ -34,8 +34,7 @@ static inline bvec bvec_high(bvec v)
 static inline bvec bvec_join(bvec low, bvec high, const int shift, const char mask)
 {
     enum { OR_OF_AND = 0xF8 }; /* a | (b & c) */
-    bvec moved = shift >= 0 ? _mm512_slli_epi16(high, shift)
-                            : _mm512_srli_epi16(high, -shift);
+    bvec moved = shift >= 0 ? _mm512_slli_epi16(high, shift) : _mm512_srli_epi16(high, -shift);
     return _mm512_ternarylogic_epi32(low, moved, _mm512_set1_epi8(mask), OR_OF_AND);
 }
 

@@ -59,7 +59,8 @@ static int add_model(const char *name, json_t *models, json_t *suites, il_error 
         il_log(IL_LOG_INFO, "%s is not there: taking %s, made from the seed", name, known);
         (void)json_array_append_new(suites, json_string(known));
     } else {
-        rc = il_fail(err, IL_E_NOT_FOUND, "no checkpoint directory, no GGUF file and no SUITE/NAME");
+        rc =
+            il_fail(err, IL_E_NOT_FOUND, "no checkpoint directory, no GGUF file and no SUITE/NAME");
         il_error_where(err, "-m %s", name);
         il_error_hint(err, "\"inferlaw model list\" shows what can be made, as -m tr121/gpt2-25m");
     }

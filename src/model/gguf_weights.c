@@ -381,8 +381,8 @@ uint64_t il_gguf_step_bytes(const il_shape *shape, il_gguf_step step, il_dtype k
     (void)il_shape_count(shape, &counts, NULL);
     uint64_t further = batch > 0 ? batch - 1 : 0;
     uint64_t tables = shape->position == IL_POSITION_ROPE ? 1 : 2;
-    uint64_t plain = (counts.read_per_step + further * tables * shape->d_model) *
-                     il_dtype_bytes(kv_dtype);
+    uint64_t plain =
+        (counts.read_per_step + further * tables * shape->d_model) * il_dtype_bytes(kv_dtype);
     uint64_t all = il_shape_bytes_per_step(shape, kv_dtype, kv_dtype, batch, context_tok);
     return step.weight_bytes + further * step.row_bytes + all - plain;
 }

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "model/gguf_model.h"
+#include "model/onnx_model.h"
 
 #include <string.h>
 
@@ -58,8 +59,7 @@ const char *il__file_path(il_study *s, const il_study_backend *b, const il_study
     if (il__file_format_of(b, m) == IL__FILE_GGUF) {
         return il_arena_printf(&s->arena, "%s-%s.gguf", beside, il__file_weights(b));
     }
-    return il_arena_printf(&s->arena, "%s-onnx-%s/model.onnx", beside,
-                           il_param_text(&b->set, IL_P_DTYPE));
+    return il_arena_printf(&s->arena, "%s-%s.onnx", beside, il_param_text(&b->set, IL_P_DTYPE));
 }
 
 static int make_gguf(const il_study_backend *b, const il_study_model *m, const char *path,
@@ -81,6 +81,26 @@ static int make_gguf(const il_study_backend *b, const il_study_model *m, const c
     return il_model_gguf_from_dir(m->path, path, &o, NULL, err);
 }
 
+static int make_onnx(const il_study_backend *b, const il_study_model *m, const char *path,
+                     const il_make_options *options, il_error *err)
+{
+    il_onnx_options o = {
+        .force = true, .progress = options->progress, .user = options->user, .stop = options->stop};
+    il_onnx_options kept = o;
+    /* CUDA's kernels of the contributed operators take no fp32. */
+    bool cuda = strcmp(il_param_text(&b->set, IL_P_DEVICE), "cuda") == 0;
+    int rc = il_dtype_parse(il_param_text(&b->set, IL_P_DTYPE), &o.dtype);
+    o.ops = cuda && o.dtype == IL_DTYPE_F32 ? IL_ONNX_OPS_STANDARD : IL_ONNX_OPS_AUTO;
+    kept.dtype = o.dtype;
+    kept.ops = o.ops;
+    kept.force = false;
+    if (rc == IL_OK && il_path_is_file(path) &&
+        il_model_onnx_from_dir(m->path, path, &kept, NULL, NULL) == IL_OK) {
+        return IL_OK;
+    }
+    return rc == IL_OK ? il_model_onnx_from_dir(m->path, path, &o, NULL, err) : rc;
+}
+
 int il__file_make(const il_study_backend *b, const il_study_model *m, const char *path,
                   const il_make_options *options, il_error *err)
 {
@@ -90,5 +110,5 @@ int il__file_make(const il_study_backend *b, const il_study_model *m, const char
     if (il__file_format_of(b, m) == IL__FILE_GGUF) {
         return make_gguf(b, m, path, options, err);
     }
-    return il_fail(err, IL_E_UNSUPPORTED, "ONNX files are not written by this version");
+    return make_onnx(b, m, path, options, err);
 }

@@ -4,7 +4,7 @@
  * pair needs, where it stands, and how it is made of the checkpoint. Used by src/study alone.
  *
  *   ollama, llama.cpp's server, native with `weights:`   GGUF, PATH-<type>.gguf
- *   onnxruntime                                          ONNX, PATH-onnx-<dtype>/model.onnx
+ *   onnxruntime                                          ONNX, PATH-<dtype>.onnx
  *
  * Synthetic checkpoints have their files beside them, others in the model cache.
  */

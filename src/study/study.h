@@ -44,7 +44,7 @@ typedef struct il_study_model {
     il_param_counts counts;
     bool is_gguf;
     il_gguf_step step; /* of a GGUF file */
-    il_error problem; /* code IL_OK, or why its cells cannot run */
+    il_error problem;  /* code IL_OK, or why its cells cannot run */
     int line;
 } il_study_model;
 

@@ -63,8 +63,9 @@ int il__study_add_suites(il_study *s, il_error *err)
 
 /* --- where models are ------------------------------------------------------------------------- */
 
-/* The first directory with a config.json, or the first GGUF file: beside the study file, in the working directory, in the
- * model cache under the whole name or its last part, beside the program's own data. */
+/* The first directory with a config.json, or the first GGUF file: beside the study file, in the
+ * working directory, in the model cache under the whole name or its last part, beside the program's
+ * own data. */
 static const char *find_checkpoint(il_study *s, const char *name)
 {
     char data[4096];
@@ -179,8 +180,7 @@ static int resolve_one(il_study *s, il_study_model *m, il_error *err)
         missing(s, m);
         return IL_OK;
     }
-    if (read_shape(m) != IL_OK ||
-        il_shape_count(&m->shape, &m->counts, &m->problem) != IL_OK) {
+    if (read_shape(m) != IL_OK || il_shape_count(&m->shape, &m->counts, &m->problem) != IL_OK) {
         return IL_OK;
     }
     m->has_shape = true;

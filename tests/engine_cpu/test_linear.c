@@ -134,11 +134,8 @@ static void check_problem(const il__linear_kernel *kernel, const problem *p, il_
     if (bias) {
         random_fill(bias, p->n);
     }
-    il_linear lin = {.n_in = p->k,
-                     .n_out = p->n,
-                     .dtype = kernel->dtype,
-                     .isa = kernel->isa,
-                     .bias = bias};
+    il_linear lin = {
+        .n_in = p->k, .n_out = p->n, .dtype = kernel->dtype, .isa = kernel->isa, .bias = bias};
     size_t packed_bytes = il_linear_packed_bytes(&lin);
     lin.packed = aligned_bytes(packed_bytes);
     memset(lin.packed, 0xff, packed_bytes); /* NaNs where packing forgets to write */

@@ -98,15 +98,14 @@ static const char denormals[] = "kept";
 
 static json_t *facts_json(const il_engine_facts *f, const il_wire_load *load)
 {
-    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:b}", "isa", f->isa,
-                     "weights", f->weights,
-                     "threads", (json_int_t)f->n_threads, "weight_bytes",
-                     (json_int_t)f->weight_bytes, "params_total", (json_int_t)f->params_total,
-                     "n_layer", (json_int_t)f->n_layer, "d_model", (json_int_t)f->d_model, "n_head",
-                     (json_int_t)f->n_head, "vocab_size", (json_int_t)f->vocab_size, "n_positions",
-                     (json_int_t)f->n_positions, "dtype", load->dtype, "device", load->device,
-                     "logits", load->logits, "huge_pages", load->huge_pages, "denormals", denormals,
-                     "memory_locked", 0);
+    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:b}", "isa",
+                     f->isa, "weights", f->weights, "threads", (json_int_t)f->n_threads,
+                     "weight_bytes", (json_int_t)f->weight_bytes, "params_total",
+                     (json_int_t)f->params_total, "n_layer", (json_int_t)f->n_layer, "d_model",
+                     (json_int_t)f->d_model, "n_head", (json_int_t)f->n_head, "vocab_size",
+                     (json_int_t)f->vocab_size, "n_positions", (json_int_t)f->n_positions, "dtype",
+                     load->dtype, "device", load->device, "logits", load->logits, "huge_pages",
+                     load->huge_pages, "denormals", denormals, "memory_locked", 0);
 }
 
 /* The one option of the engine. */
