@@ -59,8 +59,7 @@ static int take_samples(const engine_bench_options *o, engine_bench_model *b, il
             }
         }
         double ns = (double)(il_clock_ns() - t0) / n_steps;
-        uint64_t bytes = il_shape_bytes_per_step(&b->shape, o->engine.dtype, o->engine.dtype, 1,
-                                                 o->prompt_tok + n_steps / 2);
+        uint64_t bytes = engine_bench_step_bytes(b, o->engine.dtype, o->prompt_tok + n_steps / 2);
         s->us_per_token[i] = ns / 1e3;
         s->gbps[i] = il_ceiling_read_sample_gbps(ceiling);
         s->share[i] = (double)bytes / ns / s->gbps[i];

@@ -54,20 +54,42 @@ int engine_bench_parse(int argc, char **argv, uint32_t prompt_tok, engine_bench_
     out->dirs = argv + i;
     out->n_dirs = argc - i;
     if (out->n_dirs < 1 || out->n_samples < 1 || out->prompt_tok < 1) {
-        (void)il_fail(err, IL_E_USAGE, "which checkpoint directories?");
+        (void)il_fail(err, IL_E_USAGE, "which checkpoint directories or GGUF files?");
         il_error_hint(err,
                       "[--dtype fp32|bf16] [--threads N] [--isa I] [--pages default|huge|small]"
-                      " [--samples N] [--prompt N] DIR...");
+                      " [--samples N] [--prompt N] DIR|FILE.gguf...");
         return IL_E_USAGE;
     }
     return IL_OK;
+}
+
+static int read_shape(const char *path, engine_bench_model *out, il_error *err)
+{
+    il_gguf_weights *file = NULL;
+    if (!il_path_is_gguf(path)) {
+        return il_shape_from_dir(path, &out->shape, err);
+    }
+    int rc = il_gguf_weights_open(path, &file, err);
+    if (rc == IL_OK) {
+        out->shape = *il_gguf_weights_shape(file);
+        out->step = il_gguf_weights_step(file);
+        out->is_gguf = true;
+    }
+    il_gguf_weights_close(file);
+    return rc;
+}
+
+uint64_t engine_bench_step_bytes(const engine_bench_model *b, il_dtype dtype, uint32_t context_tok)
+{
+    return b->is_gguf ? il_gguf_step_bytes(&b->shape, b->step, dtype, 1, context_tok)
+                      : il_shape_bytes_per_step(&b->shape, dtype, dtype, 1, context_tok);
 }
 
 int engine_bench_open(const engine_bench_options *options, const char *dir, uint32_t context_tok,
                       engine_bench_model *out, il_error *err)
 {
     *out = (engine_bench_model){0};
-    int rc = il_shape_from_dir(dir, &out->shape, err);
+    int rc = read_shape(dir, out, err);
     if (rc == IL_OK) {
         rc = il_engine_model_open(dir, &options->engine, &out->model, err);
     }

@@ -7,6 +7,7 @@
 #define IL_BENCH_ENGINE_BENCH_H
 
 #include "inferlaw/engine.h"
+#include "model/gguf_weights.h"
 #include "model/shape.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@ typedef struct engine_bench_options {
     il_engine_options engine;
     uint32_t n_samples;
     uint32_t prompt_tok;
-    char *const *dirs; /* checkpoint directories */
+    char *const *dirs; /* checkpoint directories or GGUF files */
     int n_dirs;
 } engine_bench_options;
 
@@ -28,11 +29,15 @@ typedef struct engine_bench_model {
     il_engine_model *model;
     il_engine_session *session;
     il_shape shape;
+    bool is_gguf;
+    il_gguf_step step;
     int32_t *ids; /* prompt_tok of them */
 } engine_bench_model;
 
 int engine_bench_open(const engine_bench_options *options, const char *dir, uint32_t context_tok,
                       engine_bench_model *out, il_error *err);
+/* Bytes that a decode step reads, as the engine stores them. */
+uint64_t engine_bench_step_bytes(const engine_bench_model *b, il_dtype dtype, uint32_t context_tok);
 void engine_bench_close(engine_bench_model *bench);
 
 typedef struct engine_bench_median {

@@ -5,6 +5,7 @@
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "model/checkpoint.h"
+#include "model/gguf_weights.h"
 #include "model/suite.h"
 
 #include <inttypes.h>
@@ -159,10 +160,68 @@ static void add_tensors(il_table *t, const il_checkpoint *ckpt)
     }
 }
 
+/* The same of a GGUF file, by its number formats. */
+static void add_gguf_tensors(il_table *t, const il_gguf_weights *file)
+{
+    enum { MOST_TYPES = 64, N_KINDS = 4 };
+    static const char *const kinds[N_KINDS] = {"embedding, positions, head", "matrices", "experts",
+                                               "norms, biases"};
+    struct {
+        uint64_t count, elements, bytes;
+    } sums[N_KINDS][MOST_TYPES] = {0};
+    for (size_t i = 0; i < il_gguf_weights_count(file); i++) {
+        const il_gguf_weight *w = il_gguf_weights_at(file, i);
+        uint32_t type = (uint32_t)w->layout->type;
+        int k =
+            w->role == IL_ROLE_EMBEDDING || w->role == IL_ROLE_POSITION || w->role == IL_ROLE_HEAD
+                ? 0
+            : w->role != IL_ROLE_LINEAR    ? 3
+            : strstr(w->name, ".experts.") ? 2
+                                           : 1;
+        if (type < MOST_TYPES) {
+            sums[k][type].count++;
+            sums[k][type].elements += w->n_rows * w->n_columns;
+            sums[k][type].bytes += w->n_rows * w->row_bytes;
+        }
+    }
+    for (int k = 0; k < N_KINDS; k++) {
+        for (uint32_t type = 0; type < MOST_TYPES; type++) {
+            if (sums[k][type].count > 0) {
+                il_table_text(t, kinds[k]);
+                il_table_text(t, il_ggml_layout_of(type)->name);
+                il_table_int(t, (int64_t)sums[k][type].count);
+                il_table_scaled(t, (double)sums[k][type].elements, 1e-6, 3);
+                il_table_scaled(t, (double)sums[k][type].bytes, 1e-6, 3);
+            }
+        }
+    }
+}
+
 /* --- output
  * ------------------------------------------------------------------------------------------ */
 
-static int print_json(const il_shape *s, const il_param_counts *c, const il_checkpoint *ckpt,
+/* What stands on the disk: one of the two, or neither. */
+typedef struct stored {
+    const il_checkpoint *ckpt;
+    const il_gguf_weights *gguf;
+} stored;
+
+static uint64_t stored_params(stored from)
+{
+    return from.gguf ? il_gguf_weights_params(from.gguf) : il_checkpoint_params(from.ckpt);
+}
+
+static uint64_t stored_bytes(stored from)
+{
+    return from.gguf ? il_gguf_weights_bytes(from.gguf) : il_checkpoint_bytes(from.ckpt);
+}
+
+static uint64_t gguf_step_bytes(const il_shape *s, const il_gguf_weights *file)
+{
+    return il_gguf_step_bytes(s, il_gguf_weights_step(file), IL_DTYPE_F32, 1, 0);
+}
+
+static int print_json(const il_shape *s, const il_param_counts *c, stored from,
                       const il_table *tensors, il_error *err)
 {
     json_t *bytes = json_object(), *kv = json_object();
@@ -180,11 +239,17 @@ static int print_json(const il_shape *s, const il_param_counts *c, const il_chec
                   "params_active", (json_int_t)c->active, "params_read_per_step",
                   (json_int_t)c->read_per_step, "bytes_per_step", bytes, "kv_bytes_per_token", kv);
     int failed = root == NULL;
-    if (ckpt) {
+    if (from.gguf) {
+        failed |=
+            json_object_set_new(root, "gguf_type", json_string(il_gguf_weights_type(from.gguf)));
+        failed |= json_object_set_new(bytes, il_gguf_weights_type(from.gguf),
+                                      json_integer((json_int_t)gguf_step_bytes(s, from.gguf)));
+    }
+    if (from.ckpt || from.gguf) {
         failed |= json_object_set_new(root, "params_measured",
-                                      json_integer((json_int_t)il_checkpoint_params(ckpt)));
-        failed |= json_object_set_new(root, "stored_bytes",
-                                      json_integer((json_int_t)il_checkpoint_bytes(ckpt)));
+                                      json_integer((json_int_t)stored_params(from)));
+        failed |=
+            json_object_set_new(root, "stored_bytes", json_integer((json_int_t)stored_bytes(from)));
         failed |= json_object_set_new(root, "tensors", il_table_json(tensors));
     }
     char *text = failed ? NULL : il_json_dump_pretty(root);
@@ -197,28 +262,42 @@ static int print_json(const il_shape *s, const il_param_counts *c, const il_chec
     return rc;
 }
 
-static int show(const il_shape *s, const il_checkpoint *ckpt, bool as_json, il_error *err)
+static void add_stored(il_table *t, const il_shape *s, stored from)
 {
+    char what[96];
+    number(t, "parameters, measured", (double)stored_params(from), 1e-6, 3, "M");
+    if (from.gguf) {
+        word(t, "GGUF type", il_gguf_weights_type(from.gguf));
+        (void)snprintf(what, sizeof what, "read per step at 0 context, %s",
+                       il_gguf_weights_type(from.gguf));
+        number(t, what, (double)gguf_step_bytes(s, from.gguf), 1e-6, 3, "MB");
+    }
+    number(t, "stored", (double)stored_bytes(from), 1e-6, 3, "MB");
+}
+
+static int show(const il_shape *s, stored from, bool as_json, il_error *err)
+{
+    bool is_stored = from.ckpt || from.gguf;
     il_param_counts counts;
     il_table facts, tensors;
     il_table_init(&facts, fact_columns, 3);
     il_table_init(&tensors, tensor_columns, 5);
     int rc = il_shape_count(s, &counts, err);
-    if (rc == IL_OK && ckpt) {
-        add_tensors(&tensors, ckpt);
+    if (rc == IL_OK && from.gguf) {
+        add_gguf_tensors(&tensors, from.gguf);
+    } else if (rc == IL_OK && from.ckpt) {
+        add_tensors(&tensors, from.ckpt);
     }
     if (rc == IL_OK && as_json) {
-        rc = print_json(s, &counts, ckpt, &tensors, err);
+        rc = print_json(s, &counts, from, &tensors, err);
     } else if (rc == IL_OK) {
         add_sizes(&facts, s);
         add_costs(&facts, s, &counts);
-        if (ckpt) {
-            number(&facts, "parameters, measured", (double)il_checkpoint_params(ckpt), 1e-6, 3,
-                   "M");
-            number(&facts, "stored", (double)il_checkpoint_bytes(ckpt), 1e-6, 3, "MB");
+        if (is_stored) {
+            add_stored(&facts, s, from);
         }
         rc = il_table_print(&facts, false, stdout, err);
-        if (rc == IL_OK && ckpt) {
+        if (rc == IL_OK && is_stored) {
             (void)putchar('\n');
             rc = il_table_print(&tensors, false, stdout, err);
         }
@@ -237,7 +316,7 @@ static int show_config(const char *path, bool as_json, il_error *err)
         rc = il_shape_from_hf_config(config, path, &shape, err);
     }
     if (rc == IL_OK) {
-        rc = show(&shape, NULL, as_json, err);
+        rc = show(&shape, (stored){0}, as_json, err);
     }
     json_decref(config);
     return rc;
@@ -253,7 +332,7 @@ static int show_suite_model(const char *selector, bool as_json, il_error *err)
         il_error_hint(err, "name one, as --suite %s/%s", suite.name, suite.shapes[0].name);
     }
     if (rc == IL_OK) {
-        rc = show(&suite.shapes[0], NULL, as_json, err);
+        rc = show(&suite.shapes[0], (stored){0}, as_json, err);
     }
     il_arena_free(&arena);
     return rc;
@@ -268,14 +347,22 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
     bool as_json = il_param_flag(flags, IL_P_JSON);
     int rc;
     if ((n_words == 1) + (config != NULL) + (text != NULL) + (suite != NULL) != 1) {
-        rc = il_fail(&err, IL_E_USAGE,
-                     "model inspect needs one of DIR, --suite S/NAME, --hf-config, --shape");
+        rc = il_fail(
+            &err, IL_E_USAGE,
+            "model inspect needs one of DIR, FILE.gguf, --suite S/NAME, --hf-config, --shape");
         il_error_hint(&err, "inferlaw model inspect --help");
+    } else if (n_words == 1 && il_path_is_gguf(words[0])) {
+        il_gguf_weights *file = NULL;
+        rc = il_gguf_weights_open(words[0], &file, &err);
+        if (rc == IL_OK) {
+            rc = show(il_gguf_weights_shape(file), (stored){.gguf = file}, as_json, &err);
+        }
+        il_gguf_weights_close(file);
     } else if (n_words == 1) {
         il_checkpoint *ckpt = NULL;
         rc = il_checkpoint_open(words[0], &ckpt, &err);
         if (rc == IL_OK) {
-            rc = show(il_checkpoint_shape(ckpt), ckpt, as_json, &err);
+            rc = show(il_checkpoint_shape(ckpt), (stored){.ckpt = ckpt}, as_json, &err);
         }
         il_checkpoint_close(ckpt);
     } else if (config) {
@@ -286,7 +373,7 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
         il_shape shape;
         rc = il_shape_from_flags(text, &shape, &err);
         if (rc == IL_OK) {
-            rc = show(&shape, NULL, as_json, &err);
+            rc = show(&shape, (stored){0}, as_json, &err);
         }
     }
     if (rc != IL_OK) {
@@ -297,9 +384,9 @@ static int run(const il_param_set *flags, char *const *words, unsigned n_words)
 
 const il_verb il_verb_model_inspect = {
     .name = "model inspect",
-    .arguments = "[DIR]",
+    .arguments = "[DIR|FILE.gguf]",
     .summary = "a model's shape, parameters counted four ways, bytes of a step, memory",
-    .details = "DIR is checked whole: sizes, offsets and dims of every tensor.\n\n"
+    .details = "DIR or FILE is checked whole: sizes, offsets and dims of every tensor.\n\n"
                "  inferlaw model inspect models/gpt2-25m\n"
                "  inferlaw model inspect --suite qwen3/qwen3-30b-a3b\n"
                "  inferlaw model inspect --shape family=llama,n_layer=4,d_model=256,n_head=4 "
