@@ -295,6 +295,101 @@ static void bench_linear(bench_run *run, const il__linear_kernel *kernel, const 
     free(x);
 }
 
+/* --- linear layers of blocks --------------------------------------------------------------------
+ */
+
+static il_linear make_blocks(uint32_t n_out, uint32_t n_in, il_ggml_type type, il_isa isa,
+                             uint8_t *blocks, il_pool *pool)
+{
+    il_linear lin = {.n_in = n_in, .n_out = n_out, .blocks = type, .isa = isa};
+    size_t row_bytes = il_quant_bytes(type, n_in);
+    const uint8_t **rows = take(n_out * sizeof *rows);
+    for (uint32_t r = 0; r < n_out; r++) {
+        rows[r] = blocks + r * row_bytes;
+    }
+    lin.packed = take(il_linear_packed_bytes(&lin));
+    (void)il_linear_pack_blocks(&lin, 0, n_out, rows, pool);
+    free((void *)rows);
+    return lin;
+}
+
+/* As linear_error, with activations rounded to blocks of 32 int8 numbers for the reference. */
+static double blocks_error(const linear_state *s, uint8_t *blocks)
+{
+    enum { MOST_ROWS = 24, BLOCK = 32 };
+    uint32_t rows = s->m < MOST_ROWS ? s->m : MOST_ROWS, n_in = s->lin.n_in;
+    il_linear plain =
+        make_blocks(s->lin.n_out, n_in, s->lin.blocks, IL_ISA_REFERENCE, blocks, s->pool);
+    float *x = take((size_t)rows * n_in * sizeof *x);
+    float *y = take((size_t)rows * s->lin.n_out * sizeof *y);
+    for (size_t b = 0; b < (size_t)rows * n_in; b += BLOCK) {
+        float most = 0;
+        for (size_t i = b; i < b + BLOCK; i++) {
+            most = fmaxf(most, fabsf(s->x[i]));
+        }
+        for (size_t i = b; i < b + BLOCK; i++) {
+            x[i] = most > 0 ? most / 127.0F * rintf(s->x[i] * (127.0F / most)) : 0;
+        }
+    }
+    il_linear_forward(&plain, x, n_in, y, s->lin.n_out, rows, IL_EPILOGUE_NONE, NULL, s->pool);
+    double worst = 0;
+    for (size_t i = 0; i < (size_t)rows * s->lin.n_out; i++) {
+        worst = fmax(worst, fabs((double)y[i] - (double)s->y[i]));
+    }
+    free(plain.packed);
+    free(x);
+    free(y);
+    return worst / sqrt(n_in);
+}
+
+/* The multiply-add ceiling is that of the bf16 dot product: there is none of int8 here, whose
+ * instruction does twice as much. */
+static void bench_blocks(bench_run *run, const il__block_kernel *kernel, const uint32_t *shape)
+{
+    uint32_t m = shape[0], n = shape[1], k = shape[2];
+    row r = {.kernel = kernel->name + strlen("il__"),
+             .dtype = IL_DTYPE_BF16,
+             .n_threads = il_pool_size(run->pool)};
+    (void)snprintf(r.name, sizeof r.name, "m=%u n=%u k=%u", m, n, k);
+    il_error err = {0};
+    size_t n_bytes = il_quant_bytes(kernel->type, (uint64_t)n * k);
+    if (k % il_ggml_layout_of((uint32_t)kernel->type)->block_values != 0 ||
+        !selected(run, kernel->name, r.name, kernel->isa)) {
+        return;
+    }
+    float *w = take_random((size_t)n * k), *x = take_random((size_t)m * k);
+    uint8_t *blocks = take(n_bytes);
+    if (il_quant_write(kernel->type, w, (size_t)n * k, blocks, &err) != IL_OK) {
+        (void)fprintf(stderr, "%s\n", err.what);
+        exit(1);
+    }
+    free(w);
+    linear_state s = {.lin = make_blocks(n, k, kernel->type, kernel->isa, blocks, run->pool),
+                      .x = x,
+                      .y = take((size_t)m * n * sizeof(float)),
+                      .m = m,
+                      .pool = run->pool};
+    s.scratch = take(il_linear_scratch_bytes(&s.lin, m));
+    linear_work(&s);
+    double error = kernel->prepare ? blocks_error(&s, blocks) : 0;
+    if (!(error <= 4e-6 + 1e-6 * sqrt(k))) {
+        (void)fprintf(stderr, "%s %s differs from the reference by %.3g\n", r.kernel, r.name,
+                      error);
+        run->failed = true;
+    } else {
+        r.bytes = (double)n_bytes;
+        r.flops = 2.0 * m * n * k;
+        r.work = linear_work;
+        r.state = &s;
+        time_row(run, &r);
+    }
+    free(blocks);
+    free(s.lin.packed);
+    free(s.y);
+    free(s.scratch);
+    free(x);
+}
+
 /* --- attention ----------------------------------------------------------------------------------
  */
 
@@ -567,11 +662,12 @@ static bool parse(int argc, char **argv, options *o)
         } else if (strcmp(argv[i], "--only") == 0 && *value) {
             o->only = argv[++i];
         } else {
-            (void)fprintf(stderr,
-                          "%s is no option here\n"
-                          "usage: inferlaw-bench kernels [--csv] [--threads N] [--samples N]\n"
-                          "       [--isa reference|avx2|avx512|avx512bf16] [--only TEXT]\n",
-                          argv[i]);
+            (void)fprintf(
+                stderr,
+                "%s is no option here\n"
+                "usage: inferlaw-bench kernels [--csv] [--threads N] [--samples N]\n"
+                "       [--isa reference|avx2|avx512|avx512vnni|avx512bf16] [--only TEXT]\n",
+                argv[i]);
             return false;
         }
     }
@@ -597,6 +693,13 @@ int bench_kernels(int argc, char **argv)
             /* the oracle is not held against a roofline, unless asked for */
             if (il__linear_kernels[i].isa != IL_ISA_REFERENCE || run.o.isa != NULL) {
                 bench_linear(&run, &il__linear_kernels[i], linear_shapes[s]);
+            }
+        }
+    }
+    for (size_t i = 0; i < il__n_block_kernels; i++) {
+        for (size_t s = 0; s < sizeof linear_shapes / sizeof linear_shapes[0]; s++) {
+            if (il__block_kernels[i].isa != IL_ISA_REFERENCE || run.o.isa != NULL) {
+                bench_blocks(&run, &il__block_kernels[i], linear_shapes[s]);
             }
         }
     }
