@@ -3,6 +3,7 @@
 
 #include "analysis/arms.h"
 #include "analysis/journal_parity.h"
+#include "analysis/journal_plan.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "stats/order.h"
@@ -550,106 +551,6 @@ static int visit(json_t *line, uint64_t at, void *user, il_error *err)
     return IL_OK; /* kinds the tables do not need, and those of later versions */
 }
 
-static char *copy_text(const json_t *object, const char *key)
-{
-    const char *text = text_of(object, key);
-    return strdup(text ? text : "");
-}
-
-/* The item of that name in one of the plan's lists; NULL and SIZE_MAX when there is none. */
-static const json_t *named(const json_t *plan, const char *list, const char *name, size_t *at)
-{
-    size_t i;
-    const json_t *item;
-    json_array_foreach(json_object_get(plan, list), i, item)
-    {
-        const char *its = text_of(item, "name");
-        if (name && its && strcmp(its, name) == 0) {
-            *at = i;
-            return item;
-        }
-    }
-    *at = SIZE_MAX;
-    return NULL;
-}
-
-/* A shape that this version cannot read is one that is not known. */
-static int add_models(const json_t *plan, il_run_facts *f, il_error *err)
-{
-    const json_t *models = json_object_get(plan, "models");
-    size_t i;
-    const json_t *item;
-    f->models = calloc(json_array_size(models) + 1, sizeof *f->models);
-    if (!f->models) {
-        return il_fail(err, IL_E_NOMEM, "no memory for the plan");
-    }
-    json_array_foreach(models, i, item)
-    {
-        il_plan_model *m = &f->models[f->n_models++];
-        const json_t *config = json_object_get(item, "config");
-        const char *arch = text_of(item, "arch");
-        m->name = copy_text(item, "name");
-        m->twin_of = copy_text(item, "twin_of");
-        (void)snprintf(m->arch, sizeof m->arch, "%s", arch ? arch : "");
-        if (!m->name || !m->twin_of) {
-            return il_fail(err, IL_E_NOMEM, "no memory for the plan");
-        }
-        m->has_shape = json_is_object(config) &&
-                       il_shape_from_hf_config(config, m->name, &m->shape, NULL) == IL_OK;
-    }
-    return IL_OK;
-}
-
-static double params_of(const json_t *plan, const char *model)
-{
-    size_t i;
-    const json_t *item;
-    json_array_foreach(json_object_get(plan, "models"), i, item)
-    {
-        const char *name = text_of(item, "name");
-        if (model && name && strcmp(name, model) == 0) {
-            return number(item, "params_total");
-        }
-    }
-    return NAN;
-}
-
-static void read_limits(const json_t *plan, il_run_facts *f)
-{
-    const json_t *slo = json_object_get(plan, "slo");
-    f->slo = (il_slo){number(slo, "itl_ms"), number(slo, "ttft_ms"), number(slo, "tail_ms"),
-                      number(slo, "tail_quantile"), number(slo, "memory_bytes")};
-    f->keep_alive_s = number(json_object_get(plan, "cold_start"), "keep_alive_s");
-    f->rank_reference = json_is_true(json_object_get(plan, "rank_reference"));
-}
-
-static void fill_plan_cell(const json_t *plan, const json_t *cell, il_plan_cell *out)
-{
-    double gen_tokens = number(cell, "gen_tokens");
-    *out = (il_plan_cell){.backend = copy_text(cell, "backend"),
-                          .model = copy_text(cell, "model"),
-                          .scenario = copy_text(cell, "scenario"),
-                          .batch_size = number(cell, "batch_size"),
-                          .gen_tokens = isnan(gen_tokens) ? 0 : (int64_t)gen_tokens,
-                          .seq_len = number(cell, "seq_len"),
-                          .bytes_per_step = number(cell, "bytes_per_step"),
-                          .flops_prefill = number(cell, "flops_prefill"),
-                          .flops_decode_step = number(cell, "flops_decode_step")};
-    size_t at;
-    const json_t *backend = named(plan, "backends", out->backend, &at);
-    const char *logits = text_of(backend, "logits");
-    copy_short(out->dtype, text_of(backend, "dtype"));
-    out->threads = number(backend, "threads");
-    const char *device = text_of(backend, "device");
-    out->on_cpu = device && strcmp(device, "cpu") == 0;
-    out->logits_all = logits && strcmp(logits, "all") == 0;
-    double depth = number(named(plan, "scenarios", out->scenario, &at), "depth_tok");
-    out->depth_tok = isnan(depth) ? 0 : depth;
-    (void)named(plan, "models", out->model, &out->model_at);
-    out->params_total = params_of(plan, out->model);
-    out->skipped = json_is_object(json_object_get(cell, "skip"));
-}
-
 static void finish_sampling(const il__journal *j, il_run_facts *f)
 {
     const json_t *sampling = json_object_get(j->plan, "sampling");
@@ -678,22 +579,10 @@ static void finish_sampling(const il__journal *j, il_run_facts *f)
 /* The cells of the plan and the end-to-end times of its ok measured calls. */
 static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
 {
-    const json_t *cells = json_object_get(j->plan, "cells");
-    size_t n = json_array_size(cells);
-    f->cells = calloc(n + 1, sizeof *f->cells);
     il_vector_init(&f->call_memory, sizeof *f->calls);
-    int rc = f->cells ? il_vector_resize(&f->call_memory, j->scratch_dir, (size_t)j->n_calls, err)
-                      : il_fail(err, IL_E_NOMEM, "no memory for the plan");
+    int rc = il_vector_resize(&f->call_memory, j->scratch_dir, (size_t)j->n_calls, err);
     f->calls = f->call_memory.data;
-    read_limits(j->plan, f);
-    rc = rc ? rc : add_models(j->plan, f, err);
-    for (size_t i = 0; i < n && rc == IL_OK; i++) {
-        il_plan_cell *out = &f->cells[f->n_cells++];
-        fill_plan_cell(j->plan, json_array_get(cells, i), out);
-        if (!out->backend || !out->model || !out->scenario) {
-            rc = il_fail(err, IL_E_NOMEM, "no memory for the plan");
-        }
-    }
+    rc = rc ? rc : il__journal_plan_facts(j->plan, f, err);
     const il__call *calls = j->calls.data;
     for (int64_t i = 0; i < j->n_calls && rc == IL_OK; i++) {
         if (calls[i].seen && !calls[i].is_warmup && strcmp(calls[i].status, "ok") == 0 &&
