@@ -168,7 +168,7 @@ static const il_backend_ops *lookup(const char *kind)
 
 static const char study_text[] =
     "run_name: t\ngen_tokens: 5\nrepetitions: 1\nwarmup_repetitions: 0\n"
-    "energy: {samples: 6, window_s: 0.1, idle_s: 0.05}\n"
+    "energy: {samples: 6, window_s: 0.06, idle_s: 0.05}\n"
     "scenarios: [{name: a, prompt_tokens: 3}]\nbackends: [{name: x, kind: noop}]\n"
     "models: [{name: m1}]\n";
 
