@@ -34,6 +34,9 @@ void il_run_facts_free(il_run_facts *facts)
     if (facts->rung_memory.element_bytes > 0) {
         il_vector_free(&facts->rung_memory);
     }
+    if (facts->energy_memory.element_bytes > 0) {
+        il_vector_free(&facts->energy_memory);
+    }
     free(facts->sentinels);
     free(facts->ceilings);
     free(facts->counters);

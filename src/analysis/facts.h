@@ -7,6 +7,7 @@
 #define IL_ANALYSIS_FACTS_H
 
 #include "analysis/cold_data.h"
+#include "analysis/energy_data.h"
 #include "analysis/memory_data.h"
 #include "analysis/vector.h"
 
@@ -149,7 +150,11 @@ typedef struct il_run_facts {
     il_memory_rung *rungs; /* of the memory ladder, sorted (il__memory_sort) */
     size_t n_rungs;
     il_vector rung_memory;
-    double keep_alive_s; /* how long an idle model stays loaded; NaN not said */
+    il_energy_sample *energies; /* sorted (il__energy_sort) */
+    size_t n_energies;
+    il_vector energy_memory;
+    char energy_unreadable[512]; /* why no meter could be read; "" not asked, or they could */
+    double keep_alive_s;         /* how long an idle model stays loaded; NaN not said */
 } il_run_facts;
 
 void il_run_facts_free(il_run_facts *facts);

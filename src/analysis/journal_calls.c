@@ -511,6 +511,42 @@ static int add_rung(load *l, const json_t *line, uint64_t at, il_error *err)
     return rc;
 }
 
+/* A sample of the energy meters, or that there are none. */
+static int add_energy(load *l, const json_t *line, uint64_t at, il_error *err)
+{
+    il_run_facts *f = l->facts;
+    size_t n_cells = json_array_size(json_object_get(l->journal->plan, "cells"));
+    const char *status = text_of(line, "status");
+    int rc = IL_OK;
+    if (status && strcmp(status, "not_readable") == 0) {
+        size_t i, len = 0;
+        const json_t *why;
+        json_array_foreach(json_object_get(line, "why"), i, why)
+        {
+            const char *text = json_string_value(why);
+            int n = snprintf(f->energy_unreadable + len, sizeof f->energy_unreadable - len, "%s%s",
+                             len ? "; " : "", text ? text : "");
+            len += n > 0 ? (size_t)n : 0;
+            len = len < sizeof f->energy_unreadable ? len : sizeof f->energy_unreadable - 1;
+        }
+    }
+    for (size_t i = 0; rc == IL_OK && i < il__energy_meters(line); i++) {
+        il_energy_sample sample;
+        if (!il__energy_read(line, i, at, &sample) || sample.cell >= n_cells) {
+            continue;
+        }
+        if (f->energy_memory.element_bytes == 0) {
+            il_vector_init(&f->energy_memory, sizeof sample);
+        }
+        rc = il_vector_resize(&f->energy_memory, l->journal->scratch_dir, f->n_energies + 1, err);
+        f->energies = f->energy_memory.data;
+        if (rc == IL_OK) {
+            f->energies[f->n_energies++] = sample;
+        }
+    }
+    return rc;
+}
+
 static int visit(json_t *line, uint64_t at, void *user, il_error *err)
 {
     load *l = user;
@@ -547,6 +583,9 @@ static int visit(json_t *line, uint64_t at, void *user, il_error *err)
     }
     if (strcmp(kind, "memory") == 0) {
         return add_rung(l, line, at, err);
+    }
+    if (strcmp(kind, "energy") == 0) {
+        return add_energy(l, line, at, err);
     }
     return IL_OK; /* kinds the tables do not need, and those of later versions */
 }
@@ -592,6 +631,7 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
                                 calls[i].rss_bytes};
         }
     }
+    f->n_energies = il__energy_sort(f->energies, f->n_energies);
     f->n_rungs = il__memory_sort(f->rungs, f->n_rungs);
     f->n_colds = il__cold_sort(f->colds, f->n_colds);
     if (rc == IL_OK) {

@@ -102,6 +102,7 @@ void il__stream_row(char *out, size_t out_bytes, const il__run *run, il_text_id 
     X(il__write_cold_law)                                                                          \
     X(il__write_cold_policy)                                                                       \
     X(il__write_memory)                                                                            \
+    X(il__write_energy)                                                                            \
     X(il__write_claims)
 /* clang-format on */
 #define IL__TABLE_DECLARE(writer) int writer(const il__run *run, il_error *err);

@@ -109,6 +109,7 @@ static void put_study_keys(void)
         {IL_SCOPE_COLD_START, "cold_start: {…}"},
         {IL_SCOPE_SLO, "slo: {…}"},
         {IL_SCOPE_MEMORY, "memory_wall: {…}"},
+        {IL_SCOPE_ENERGY, "energy: {…}"},
     };
     (void)printf(".SH STUDY FILES\nA study file is YAML.\n");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {

@@ -32,6 +32,7 @@ P(CLAIMS, "claims", 0, TEXT, IL_SCOPE_STUDY | IL_SCOPE_CLAIMS, 0, 0, NULL, NULL,
 P(SLO, "slo", 0, NODE, IL_SCOPE_STUDY, 0, 0, NULL, NULL, NULL, "latency objectives")
 P(RANK_REFERENCE, "rank_reference", 0, FLAG, IL_SCOPE_STUDY, 0, 0, NULL, "false", NULL, "rank the reference engine beside the runtimes it stands for")
 P(MEMORY_WALL, "memory_wall", 0, NODE, IL_SCOPE_STUDY, 0, 0, NULL, NULL, NULL, "ladder climbed until memory fails")
+P(ENERGY, "energy", 0, NODE, IL_SCOPE_STUDY, 0, 0, NULL, NULL, NULL, "joules per token, where meters can be read")
 P(BASE, "base", 0, TEXT, IL_SCOPE_STUDY, 0, 0, NULL, "scaling.yaml", "FILE", "sweep: the study file that defines the names used here")
 
 /* ---- scenario, model, backend ---- */
@@ -109,6 +110,10 @@ P(LIMIT_BYTES, "limit_bytes", 0, F64, IL_SCOPE_MEMORY, 1e6, 1e18, NULL, NULL, "B
 P(LIMIT_SHARE, "share", 0, F64, IL_SCOPE_MEMORY, 0.001, 0.8, NULL, "0.5", "F", "without limit_bytes: the child's part of the available memory")
 P(LIMIT_BY, "limit_by", 0, CHOICE, IL_SCOPE_MEMORY, 0, 0, "auto|rlimit", "auto", "H", "auto: a control group where one can be made; rlimit: address space")
 P(STOP_AFTER, "stop_after", 0, I64, IL_SCOPE_MEMORY, 1, 100, NULL, "2", "N", "failures after which the ladder ends")
+
+P(ENERGY_SAMPLES, "samples", 0, I64, IL_SCOPE_ENERGY, 6, 10000, NULL, "6", "N", "windows of each kind")
+P(WINDOW_S, "window_s", 0, F64, IL_SCOPE_ENERGY, 0.05, 3600, NULL, "3", "S", "length of a window of calls, seconds")
+P(IDLE_S, "idle_s", 0, F64, IL_SCOPE_ENERGY, 0.05, 3600, NULL, "2", "S", "length of the idle window before it, seconds")
 
 /* ---- claims file (docs/claims.md) ---- */
 P(CLAIM_ID, "id", 0, TEXT, IL_SCOPE_CLAIM, 0, 0, NULL, NULL, "ID", "unique name of the claim")

@@ -214,7 +214,9 @@ static int absent_cannot(il__making *m)
                  {&f->energy, "energy"}};
     const char *list = NULL, *files = NULL;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (kinds[i].table->n_rows == 0) {
+        /* A table may say that nothing could be read. */
+        if (kinds[i].table->n_rows == 0 ||
+            strcmp(il_artifact_text(kinds[i].table, 0, "what"), "not_readable") == 0) {
             list = list ? il__say(m, "%s, %s", list, kinds[i].words) : kinds[i].words;
             files = files ? il__say(m, "%s, %s", files, kinds[i].table->file)
                           : il__say(m, "analysis/: %s", kinds[i].table->file);

@@ -37,6 +37,8 @@ static void document_make(il__doc *doc, const il_facts *facts, const il_findings
     il__report_claims(doc, facts);
     il__report_cold(doc, facts, pictures);
     il__report_optional(doc, facts);
+    il__report_memory(doc, facts);
+    il__report_energy(doc, facts);
     il__report_machine(doc, facts);
     il__report_method(doc, facts);
     il__report_reproduce(doc, facts);

@@ -37,6 +37,8 @@ void il__report_rankings(il__doc *doc, const il_facts *facts);
 void il__report_efficiency(il__doc *doc, const il_facts *facts);
 void il__report_claims(il__doc *doc, const il_facts *facts);
 void il__report_cold(il__doc *doc, const il_facts *facts, const il__pictures *pictures);
+void il__report_memory(il__doc *doc, const il_facts *facts);
+void il__report_energy(il__doc *doc, const il_facts *facts);
 void il__report_optional(il__doc *doc, const il_facts *facts);
 void il__report_machine(il__doc *doc, const il_facts *facts);
 void il__report_method(il__doc *doc, const il_facts *facts);

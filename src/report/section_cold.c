@@ -37,7 +37,7 @@ static bool is_first(const il_artifact *t, size_t row)
     return true;
 }
 
-static void say_rate(il__doc *doc, const il_facts *f, const il_artifact *t, size_t row)
+static void say_rate(il__doc *doc, const il_artifact *t, size_t row)
 {
     double low = il_artifact_number(t, row, "ci_low"), high = il_artifact_number(t, row, "ci_high");
     il__doc_strong(doc, "%.3g", il_artifact_number(t, row, "requests_per_hour"));
@@ -45,13 +45,12 @@ static void say_rate(il__doc *doc, const il_facts *f, const il_artifact *t, size
     if (high > low) {
         il__doc_text(doc, " (%.3g to %.3g)", low, high);
     }
-    il__doc_text(doc, " for %s", il_facts_model_name(f, text(t, row, "model")));
 }
 
 /* One line a backend, state and objective: the models whose rates are lowest and highest. */
 static void say_policy(il__doc *doc, const il_facts *f, const il_artifact *t, size_t row)
 {
-    size_t least = SIZE_MAX, most = SIZE_MAX, n = 0, n_not = 0, n_missed = 0;
+    size_t least = SIZE_MAX, most = SIZE_MAX, n = 0, n_keep = 0, n_not = 0, n_missed = 0;
     for (size_t i = row; i < t->n_rows; i++) {
         if (!same(t, i, row, "backend") || !same(t, i, row, "page_cache") ||
             !same(t, i, row, "objective")) {
@@ -63,6 +62,7 @@ static void say_policy(il__doc *doc, const il_facts *f, const il_artifact *t, si
         n_not += strcmp(verdict, "not_needed") == 0;
         n_missed += strcmp(verdict, "missed_warm_too") == 0;
         if (strcmp(verdict, "keep_warm_below") == 0 && isfinite(rate)) {
+            n_keep++;
             if (least == SIZE_MAX || rate < il_artifact_number(t, least, "requests_per_hour")) {
                 least = i;
             }
@@ -91,13 +91,17 @@ static void say_policy(il__doc *doc, const il_facts *f, const il_artifact *t, si
         return;
     }
     il__doc_text(doc, "keep it loaded below ");
-    say_rate(doc, f, t, most);
+    say_rate(doc, t, most);
     if (!same(t, least, most, "requests_per_hour")) {
-        il__doc_text(doc, ", and below ");
-        say_rate(doc, f, t, least);
+        il__doc_text(doc, " for %s, and below ", il_facts_model_name(f, text(t, most, "model")));
+        say_rate(doc, t, least);
+        il__doc_text(doc, " for %s; the other models lie between",
+                     il_facts_model_name(f, text(t, least, "model")));
+    } else {
+        il__doc_text(doc, " for %zu of %zu models", n_keep, n);
     }
     if (n_not > 0) {
-        il__doc_text(doc, "; %zu of %zu models need not be kept loaded", n_not, n);
+        il__doc_text(doc, "; %zu need not be kept loaded", n_not);
     }
     il__doc_text(doc, ".");
 }

@@ -213,32 +213,6 @@ void il__report_claims(il__doc *doc, const il_facts *f)
                COUNT_OF(columns));
 }
 
-/* ---- tables that only some runs have: shown as they are ---- */
-
-static void put_whole(il__doc *doc, const il_facts *f, const il_artifact *t, const char *id,
-                      const char *title)
-{
-    if (t->n_rows == 0) {
-        return;
-    }
-    il__shown *columns = il_arena_array(doc->arena, t->n_columns, sizeof *columns);
-    if (!columns) {
-        doc->status = IL_E_NOMEM;
-        return;
-    }
-    for (size_t i = 0; i < t->n_columns; i++) {
-        const char *name = t->columns[i];
-        columns[i] = (il__shown){.title = name, .column = name};
-        columns[i].how = strcmp(name, "verdict") == 0 ? IL__SHOW_WORDS
-                         : strcmp(name, "because") == 0 || strcmp(name, "note") == 0
-                             ? IL__SHOW_PROSE
-                         : isfinite(il_artifact_number(t, 0, name)) ? IL__SHOW_NUMBER
-                                                                    : IL__SHOW_TEXT;
-    }
-    il__doc_section(doc, id, title);
-    (void)il__doc_artifact(doc, f, t, "", columns, t->n_columns, NULL, NULL);
-}
-
 void il__report_optional(il__doc *doc, const il_facts *f)
 {
     static const il__shown parity[] = {
@@ -273,6 +247,4 @@ void il__report_optional(il__doc *doc, const il_facts *f)
                           "lies outside.");
         (void)il__doc_artifact(doc, f, &f->equivalence, "", twins, COUNT_OF(twins), NULL, NULL);
     }
-    put_whole(doc, f, &f->memory, "memory", "Memory");
-    put_whole(doc, f, &f->energy, "energy", "Energy");
 }

@@ -168,6 +168,7 @@ static int run_blocks(il__driver *d, il_error *err)
             d->blocks_run++;
         }
     }
+    rc = rc == IL_OK ? il__driver_energy(d, err) : rc;
     rc = rc == IL_OK ? il__driver_memory(d, err) : rc;
     il__driver_unload(d);
     if (rc == IL_OK && d->result->out_of_time && d->plan->sampling.adaptive) {

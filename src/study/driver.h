@@ -32,6 +32,7 @@ typedef struct il_driver_options {
     volatile sig_atomic_t *worker_pid;      /* kept up to date for a signal handler; may be NULL */
     il_sampler *sampler;                    /* needed by a plan with a target; not owned */
     const struct il_backend_ops *reference; /* of the parity gate; NULL: kind native */
+    const char *const *telemetry;           /* argv of the worker that reads meters, NULL: ours */
     void (*say)(const char *text, void *user); /* one line for people */
     void (*progress)(const il_driver_progress *progress, void *user);
     void *user;

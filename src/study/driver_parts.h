@@ -164,6 +164,10 @@ bool il__driver_colds_done(const il__driver *d, uint32_t block);
 /* The ladder of memory_wall, where the study wants one: the rungs that are not in the journal. */
 int il__driver_memory(il__driver *d, il_error *err);
 
+/* driver_energy.c */
+/* Windows between readings of the energy meters, where the study wants them and there are any. */
+int il__driver_energy(il__driver *d, il_error *err);
+
 /* driver_machine.c */
 int il__driver_block_facts(il__driver *d, uint32_t block, il_error *err);
 /* The smallest effect the run may call, by the spread of some samples of fixed work; NaN = unknown.

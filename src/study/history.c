@@ -25,10 +25,13 @@ int il_history_init(il_history *h, il_plan *p, uint32_t n_pairs, il_error *err)
     h->cold_samples =
         p->study->has_cold_start ? (uint32_t)il_param_i64(&p->study->cold_start, IL_P_SAMPLES) : 0;
     h->colds = il_arena_array(&h->arena, (size_t)p->n_groups * 2 * h->cold_samples + 1, 1);
+    h->energy_samples =
+        p->study->has_energy ? (uint32_t)il_param_i64(&p->study->energy, IL_P_ENERGY_SAMPLES) : 0;
+    h->energies = il_arena_array(&h->arena, (size_t)p->n_groups * h->energy_samples + 1, 1);
     h->first_e2e_ms = il_arena_array(&h->arena, n_first, sizeof(double));
     h->pair_cell = il_arena_array(&h->arena, n_pairs, sizeof(uint32_t));
     if (!h->calls || !h->parity || !h->closures || !h->arms || !h->sentinels || !h->ceilings ||
-        !h->colds || !h->first_e2e_ms || !h->pair_cell) {
+        !h->colds || !h->energies || !h->first_e2e_ms || !h->pair_cell) {
         return il_fail(err, IL_E_NOMEM, "out of memory");
     }
     for (size_t i = 0; i < n_first; i++) {
@@ -214,6 +217,24 @@ bool il_history_rung(const il_history *h, uint32_t group, uint8_t axis, uint64_t
     return false;
 }
 
+bool il_history_energy(const il_history *h, uint32_t group, uint32_t sample)
+{
+    return h->energies[(size_t)group * h->energy_samples + sample];
+}
+
+static void take_energy(il_history *h, const json_t *line)
+{
+    uint64_t group, sample;
+    const char *status = json_string_value(json_object_get(line, "status"));
+    if (status && strcmp(status, "not_readable") == 0) {
+        h->energy_unreadable = true;
+    } else if (status && strcmp(status, "ok") == 0 &&
+               get_below(line, "group", h->plan->n_groups, &group) &&
+               get_below(line, "sample", h->energy_samples, &sample)) {
+        h->energies[group * h->energy_samples + sample] = true;
+    }
+}
+
 static int take_rung(il_history *h, const json_t *line, il_error *err)
 {
     uint64_t group, x;
@@ -268,6 +289,8 @@ static int take_line(json_t *line, uint64_t number, void *user, il_error *err)
         take_cold(h, line);
     } else if (strcmp(kind, "memory") == 0) {
         return take_rung(h, line, err);
+    } else if (strcmp(kind, "energy") == 0) {
+        take_energy(h, line);
     } else if (get_below(line, "block", p->blocks, &block)) {
         if (strcmp(kind, "closure") == 0 && get_below(line, "cell", p->n_cells, &cell)) {
             h->closures[cell * p->blocks + block] = true;

@@ -40,7 +40,10 @@ typedef struct il_history {
     bool *sentinels, *ceilings; /* [blocks] */
     bool *colds;                /* [(group · 2 + warm) · cold_samples + sample] cold starts */
     uint32_t cold_samples;      /* of each state of the page cache, 0 = none wanted */
-    il_rung *rungs;             /* of the memory ladder, as journalled */
+    bool *energies;             /* [group · energy_samples + sample] */
+    uint32_t energy_samples;
+    bool energy_unreadable; /* said before that there is no meter */
+    il_rung *rungs;         /* of the memory ladder, as journalled */
     size_t n_rungs, cap_rungs;
     double *first_e2e_ms;   /* [cell · repetitions + rep] of block 0, NaN where there is none */
     uint32_t *pair_cell;    /* [n_pairs] as journalled, UINT32_MAX where not */
@@ -64,6 +67,8 @@ void il_history_free(il_history *h);
 void il_history_count(const il_history *h, uint64_t counts[IL_CALL_ERROR + 1]);
 /* Whether all calls of an arm are there. `at` as above. */
 bool il_history_arm_done(const il_history *h, size_t at);
+/* Whether a sample of the energy meters is in the journal. */
+bool il_history_energy(const il_history *h, uint32_t group, uint32_t sample);
 /* Whether a rung is in the journal, and how it ended. */
 bool il_history_rung(const il_history *h, uint32_t group, uint8_t axis, uint64_t x, bool *failed);
 /* Where a cold start stands in colds. */

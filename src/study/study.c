@@ -77,6 +77,9 @@ static int read_parts(il_study *s, const char *origin, const il_yaml *root, il_e
         rc = read_part(s, origin, root, "memory_wall", IL_SCOPE_MEMORY, &s->memory, &s->has_memory,
                        err);
     }
+    if (rc == IL_OK) {
+        rc = read_part(s, origin, root, "energy", IL_SCOPE_ENERGY, &s->energy, &s->has_energy, err);
+    }
     const il_yaml *wall = rc == IL_OK ? il_yaml_get(root, "memory_wall") : NULL;
     const il_yaml *ladder = wall ? il_yaml_get(wall, "ladder") : NULL;
     if (ladder) {
@@ -269,6 +272,9 @@ json_t *il_study_json(const il_study *s)
             (void)json_object_set(wall, "ladder", s->ladder);
         }
         (void)json_object_set_new(out, "memory_wall", wall);
+    }
+    if (s->has_energy) {
+        (void)json_object_set_new(out, "energy", il_param_set_json(&s->energy));
     }
     (void)json_object_set_new(out, "scenarios", scenarios_json(s));
     (void)json_object_set_new(out, "backends", backends_json(s));

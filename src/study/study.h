@@ -63,8 +63,8 @@ typedef struct il_study {
     const char *dir;  /* its directory */
     const char *run_name;
     char config_sha256[65]; /* of the file's bytes */
-    il_param_set top, schedule, cold_start, slo, memory;
-    bool has_cold_start, has_slo, has_memory;
+    il_param_set top, schedule, cold_start, slo, memory, energy;
+    bool has_cold_start, has_slo, has_memory, has_energy;
     json_t *ladder; /* of memory_wall, as written */
     il_scenario *scenarios;
     il_study_model *models;
