@@ -62,7 +62,6 @@ typedef enum il_param_type {
 #define IL_SCOPE_MODEL_CONVERT  0x08000000u
 #define IL_SCOPE_RUNTIMES       0x10000000u
 #define IL_SCOPE_INSTALL        0x20000000u
-#define IL_SCOPE_ENERGY         0x20000000u
 #define IL_SCOPE_ANY_VERB       0x80000000u /* --help, --quiet … */
 
 typedef struct il_param {
