@@ -30,7 +30,7 @@ static int reference_entry(il_param_set *set, il_arena *arena, const char *isa, 
     rc = rc ? rc : il_param_set_text(set, IL_P_NAME, "parity reference", IL_ORIGIN_FILE, err);
     rc = rc ? rc : il_param_set_text(set, IL_P_KIND, "native", IL_ORIGIN_FILE, err);
     /* the very blocks of a quantised file, but multiplied in fp32 */
-    rc = rc ? rc : il_param_set_text(set, IL_P_OPTIONS, "{\"expand\": true}", IL_ORIGIN_FILE, err);
+    set->values[IL_P_OPTIONS].text = "{\"expand\":true}";
     return rc ? rc : il_param_set_text(set, IL_P_ISA, isa, IL_ORIGIN_FILE, err);
 }
 
