@@ -39,6 +39,25 @@ need() {
     done
 }
 
+# run_marked ARGUMENT…: inferlaw, whose whole offspring can be told by its environment.
+run_marked() { IL_LIVE_MARK=$work "$inferlaw" "$@"; }
+
+# No process that run_marked started lives.
+nothing_marked_left() {
+    local file left=""
+    for _ in $(seq 50); do
+        left=""
+        for file in /proc/[0-9]*/environ; do
+            if tr '\0' '\n' <"$file" 2>/dev/null | grep -qxF "IL_LIVE_MARK=$work"; then
+                left="$left $(tr '\0' ' ' <"${file%environ}cmdline" 2>/dev/null | cut -c1-100)"
+            fi
+        done 2>/dev/null
+        [ -n "$left" ] || break
+        sleep 0.2
+    done
+    [ -z "$left" ] || fail "processes are left:$left"
+}
+
 # The last line of every test: done_live
 done_live() {
     [ $failures -eq 0 ] || exit 1
