@@ -23,7 +23,7 @@ typedef struct il_verb {
     const char *arguments;            /* "STUDY", "RUN", "" */
     const char *summary;              /* one line for the verb list */
     const char *details;              /* paragraphs for --help; NULL for none */
-    uint32_t scope;                   /* the IL_SCOPE_ bit of its flags in the parameter table */
+    uint64_t scope;                   /* the IL_SCOPE_ bit of its flags in the parameter table */
     unsigned least_words, most_words; /* positional arguments */
     /* flags: parsed and validated; words: the n_words positional arguments. Returns an il_exit. */
     int (*run)(const il_param_set *flags, char *const *words, unsigned n_words);

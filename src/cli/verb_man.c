@@ -64,7 +64,7 @@ static void put_row(const il_param *p, bool flag)
     (void)putchar('\n');
 }
 
-static void put_rows(uint32_t scope, bool flag)
+static void put_rows(uint64_t scope, bool flag)
 {
     for (int i = 0; i < IL_P_COUNT; i++) {
         const il_param *p = il_param_row((il_param_id)i);
@@ -97,7 +97,7 @@ static void put_verbs(void)
 static void put_study_keys(void)
 {
     static const struct {
-        uint32_t scope;
+        uint64_t scope;
         const char *title;
     } parts[] = {
         {IL_SCOPE_STUDY, "Top level"},

@@ -41,7 +41,7 @@ static bool name_equal(const char *a, const char *b)
     return *a == *b;
 }
 
-il_param_id il_param_find(const char *name, uint32_t scopes)
+il_param_id il_param_find(const char *name, uint64_t scopes)
 {
     for (int i = 0; i < IL_P_COUNT; i++) {
         if ((rows[i].scopes & scopes) && name_equal(rows[i].name, name)) {
@@ -51,7 +51,7 @@ il_param_id il_param_find(const char *name, uint32_t scopes)
     return IL_P_COUNT;
 }
 
-const char *il_param_nearest(const char *name, uint32_t scopes)
+const char *il_param_nearest(const char *name, uint64_t scopes)
 {
     const char *names[IL_P_COUNT];
     size_t n = 0;
@@ -225,7 +225,7 @@ int il_param_set_text(il_param_set *set, il_param_id id, const char *text, il_or
     return rc;
 }
 
-int il_param_set_init(il_param_set *set, uint32_t scope, il_arena *arena, il_error *err)
+int il_param_set_init(il_param_set *set, uint64_t scope, il_arena *arena, il_error *err)
 {
     memset(set, 0, sizeof *set);
     set->scope = scope;

@@ -62,13 +62,14 @@ typedef enum il_param_type {
 #define IL_SCOPE_MODEL_CONVERT  0x08000000u
 #define IL_SCOPE_RUNTIMES       0x10000000u
 #define IL_SCOPE_INSTALL        0x20000000u
-#define IL_SCOPE_ANY_VERB       0x80000000u /* --help, --quiet … */
+#define IL_SCOPE_ENERGY         0x100000000u /* the section `energy` */
+#define IL_SCOPE_ANY_VERB       0x80000000u  /* --help, --quiet … */
 
 typedef struct il_param {
     const char *name; /* study-file key; the flag is --name with '_' as '-' */
     char letter;      /* short option, 0 for none */
     il_param_type type;
-    uint32_t scopes;        /* OR of IL_SCOPE_ */
+    uint64_t scopes;        /* OR of IL_SCOPE_ */
     double min, max;        /* numbers and list elements; 0, 0 = no limits */
     const char *choices;    /* "a|b|c" or NULL */
     const char *fallback;   /* default as text, NULL = none (unset) */
@@ -103,19 +104,19 @@ typedef struct il_param_value {
 } il_param_value;
 
 typedef struct il_param_set {
-    uint32_t scope;
+    uint64_t scope;
     il_arena *arena; /* not owned */
     il_param_value values[IL_P_COUNT];
 } il_param_set;
 
 const il_param *il_param_row(il_param_id id);
 /* The parameter called name (key or flag spelling) in any of the scopes, or IL_P_COUNT. */
-il_param_id il_param_find(const char *name, uint32_t scopes);
+il_param_id il_param_find(const char *name, uint64_t scopes);
 /* The nearest name within the scopes, or NULL. */
-const char *il_param_nearest(const char *name, uint32_t scopes);
+const char *il_param_nearest(const char *name, uint64_t scopes);
 
 /* Fills in the defaults of the scope's parameters. */
-int il_param_set_init(il_param_set *set, uint32_t scope, il_arena *arena, il_error *err);
+int il_param_set_init(il_param_set *set, uint64_t scope, il_arena *arena, il_error *err);
 /* Parses and validates text for id. The complaint names the parameter, the value and what is legal;
  * the caller adds where. Lists split at commas. */
 int il_param_set_text(il_param_set *set, il_param_id id, const char *text, il_origin origin,
@@ -139,7 +140,7 @@ int il_param_parse_argv(il_param_set *set, int argc, char *const *argv, char **w
 /* The row's flag without the dashes: "out-dir", "no-plots" for what is on by default. */
 void il_param_spell(const il_param *row, char *out, size_t out_bytes);
 /* Appends the flags of the scope with values, ranges and defaults, aligned, for --help. */
-int il_param_help(uint32_t scope, il_buf *out);
+int il_param_help(uint64_t scope, il_buf *out);
 /* {"name": value, …} of all that has a value; the caller owns it. NULL when memory is out. */
 json_t *il_param_set_json(const il_param_set *set);
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static il_param_id find_letter(char letter, uint32_t scopes)
+static il_param_id find_letter(char letter, uint64_t scopes)
 {
     for (int i = 0; i < IL_P_COUNT; i++) {
         const il_param *row = il_param_row((il_param_id)i);
@@ -20,7 +20,7 @@ static il_param_id find_letter(char letter, uint32_t scopes)
     return IL_P_COUNT;
 }
 
-static int unknown_flag(const char *arg, const char *name, uint32_t scopes, il_error *err)
+static int unknown_flag(const char *arg, const char *name, uint64_t scopes, il_error *err)
 {
     int rc = il_fail(err, IL_E_USAGE, "unknown option %s", arg);
     const char *nearest = il_param_nearest(name, scopes);
@@ -41,7 +41,7 @@ static int unknown_flag(const char *arg, const char *name, uint32_t scopes, il_e
 static int long_flag(il_param_set *set, const char *arg, const char *next, bool *used,
                      il_error *err)
 {
-    uint32_t scopes = set->scope | IL_SCOPE_ANY_VERB;
+    uint64_t scopes = set->scope | IL_SCOPE_ANY_VERB;
     char name[128];
     size_t n = strcspn(arg + 2, "=");
     if (n >= sizeof name) {
@@ -158,7 +158,7 @@ void il_param_spell(const il_param *row, char *out, size_t out_bytes)
     }
 }
 
-static void help_row(const il_param *row, uint32_t scope, il_buf *out)
+static void help_row(const il_param *row, uint64_t scope, il_buf *out)
 {
     enum { LEFT = 28 };
     char left[160];
@@ -185,7 +185,7 @@ static void help_row(const il_param *row, uint32_t scope, il_buf *out)
     (void)il_buf_puts(out, "\n");
 }
 
-int il_param_help(uint32_t scope, il_buf *out)
+int il_param_help(uint64_t scope, il_buf *out)
 {
     for (int i = 0; i < IL_P_COUNT; i++) {
         const il_param *row = il_param_row((il_param_id)i);

@@ -86,7 +86,7 @@ static il_claim_differs take_side(const il_param_set *set, il_claim_side *side)
     return d;
 }
 
-static int set_new(const reader *r, uint32_t scope, il_param_set **out, il_error *err)
+static int set_new(const reader *r, uint64_t scope, il_param_set **out, il_error *err)
 {
     *out = il_arena_alloc(r->arena, sizeof **out);
     return *out ? il_param_set_init(*out, scope, r->arena, err)

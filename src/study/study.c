@@ -53,7 +53,7 @@ static int run_name_check(il_study *s, const char *origin, il_error *err)
 
 /* A section of the file into a set of its own; *has tells whether it stands there. */
 static int read_part(il_study *s, const char *origin, const il_yaml *root, const char *key,
-                     uint32_t scope, il_param_set *set, bool *has, il_error *err)
+                     uint64_t scope, il_param_set *set, bool *has, il_error *err)
 {
     int rc = il_param_set_init(set, scope, &s->arena, err);
     const il_yaml *node = il_yaml_get(root, key);

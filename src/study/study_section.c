@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int unknown_key(const char *origin, const il_yaml *entry, uint32_t scope, il_error *err)
+static int unknown_key(const char *origin, const il_yaml *entry, uint64_t scope, il_error *err)
 {
     int rc = il_fail(err, IL_E_USAGE, "unknown key \"%s\"", entry->key);
     il_error_where(err, "%s:%d:%d", origin, entry->key_line, entry->key_column);

@@ -15,7 +15,7 @@ static int cleanup(void **state)
     return 0;
 }
 
-static void init(il_param_set *set, uint32_t scope)
+static void init(il_param_set *set, uint64_t scope)
 {
     il_error err = {0};
     check_ok(il_param_set_init(set, scope, &arena, &err), &err);
