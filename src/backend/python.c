@@ -86,7 +86,7 @@ static const char ask_program[] =
 static int ask_packages(il__python_backend *p, il_error *err)
 {
     const char *const *packages = p->kind->packages;
-    const char *argv[] = {p->python, "-B", "-c", ask_program, packages[0], packages[1], NULL};
+    const char *argv[] = {p->python, "-c", ask_program, packages[0], packages[1], NULL};
     il_probe_output output;
     int rc = il_probe_command(argv, ASK_MS, true, &output, err);
     if (rc != IL_OK) {
@@ -136,8 +136,8 @@ int il__python_ready(il__python_backend *p, il_error *err)
         p->why = (il_error){0};
         p->status = look(p, &p->why);
         p->words[0] = p->python;
-        p->words[1] = "-B"; /* no compiled files beside the scripts */
-        p->words[2] = p->script;
+        /* without -B: Python keeps what it compiled, so that a start is the second one's */
+        p->words[1] = p->script;
         p->process.words = p->status == IL_OK ? p->words : NULL;
     }
     if (p->status != IL_OK && err) {
