@@ -107,7 +107,7 @@ static void run_panel(const blocks_job *job, uint32_t panel, uint32_t tile0, uin
     size_t panel_bytes =
         job->kernel->prepare ? job->form.panel_bytes : il_quant_bytes(lin->blocks, lin->n_in);
     il__block_tile tile = {
-        .panel = (const uint8_t *)lin->packed + panel * panel_bytes,
+        .scales = (const uint8_t *)lin->packed + panel * panel_bytes,
         .x_stride = job->x_source_stride,
         .y_stride = job->y_stride,
         .bias = lin->bias ? lin->bias + column : NULL,
@@ -117,7 +117,7 @@ static void run_panel(const blocks_job *job, uint32_t panel, uint32_t tile0, uin
         .type = lin->blocks,
         .add = job->epilogue == IL_EPILOGUE_ADD,
     };
-    tile.scales = tile.panel + job->form.scales_at;
+    tile.levels = job->kernel->prepare ? tile.scales + job->form.levels_at : tile.scales;
     for (uint32_t i = tile0; i < tile1; i++) {
         uint32_t row = i * job->height;
         tile.m = least(job->height, job->m - row);

@@ -19,9 +19,9 @@ il__panel_form il__panel_form_of(il_ggml_type type, uint32_t nr, uint32_t n_in)
     f.plane_bytes = (size_t)nr * COLUMNS * (bits == 8 ? 8 : bits) / 8;
     size_t own = (f.levels.drops ? 4 : 2) * (size_t)nr;
     f.scales_bytes = f.levels.grouped ? own + GROUPED * 2 * (size_t)nr : own;
-    f.scales_at = n_blocks * f.plane_bytes;
-    f.panel_bytes =
-        f.scales_at + (f.levels.grouped ? n_blocks / GROUPED : n_blocks) * f.scales_bytes;
+    f.levels_at = (f.levels.grouped ? n_blocks / GROUPED : n_blocks) * f.scales_bytes;
+    f.levels_at = (f.levels_at + 63) / 64 * 64;
+    f.panel_bytes = f.levels_at + n_blocks * f.plane_bytes;
     f.panel_bytes = (f.panel_bytes + 63) / 64 * 64;
     return f;
 }
@@ -117,7 +117,7 @@ static void pack_row(const pack_job *job, uint32_t r)
     const il_ggml_layout *layout = il_ggml_layout_of((uint32_t)job->lin->blocks);
     uint32_t row = job->row0 + r, lane = row % f->nr, n = layout->block_values;
     uint8_t *panel = (uint8_t *)job->lin->packed + row / f->nr * f->panel_bytes;
-    uint8_t *scales = panel + f->scales_at;
+    uint8_t *scales = panel, *planes = panel + f->levels_at;
     const uint8_t *block = r < job->n_rows ? job->rows[r] : NULL;
     il_quant_parts parts = {0};
     for (uint32_t k = 0, i_block = 0; k < job->lin->n_in; k += n, i_block++) {
@@ -125,7 +125,8 @@ static void pack_row(const pack_job *job, uint32_t r)
             il_quant_split(job->lin->blocks, block + (size_t)i_block * layout->block_bytes, &parts);
         }
         for (uint32_t i = 0; i < n; i++) {
-            put_level(f, panel + (k + i) / COLUMNS * f->plane_bytes, lane, i % COLUMNS, parts.q[i]);
+            put_level(f, planes + (k + i) / COLUMNS * f->plane_bytes, lane, i % COLUMNS,
+                      parts.q[i]);
         }
         put_scales(f, scales, lane, &parts);
         scales += f->scales_bytes;
@@ -211,9 +212,9 @@ void il__blocks_row(const il_linear *lin, uint32_t r, float *out)
     for (uint32_t k = 0; k < lin->n_in; k += part) {
         uint32_t b = k / COLUMNS;
         float scale, drop;
-        part_scale(&f, panel + f.scales_at, lane, b, k % COLUMNS / part, &scale, &drop);
+        part_scale(&f, panel, lane, b, k % COLUMNS / part, &scale, &drop);
         for (uint32_t i = k; i < k + part; i++) {
-            int level = get_level(&f, panel + b * f.plane_bytes, lane, i % COLUMNS);
+            int level = get_level(&f, panel + f.levels_at + b * f.plane_bytes, lane, i % COLUMNS);
             out[i] = scale * (float)(level - (int)f.levels.centre) - drop;
         }
     }

@@ -16,7 +16,7 @@ static void tile(const il__block_tile *t)
     enum { MOST_ROWS = 16, MOST_BLOCK = 256 };
     const il_ggml_layout *layout = il_ggml_layout_of((uint32_t)t->type);
     uint32_t n = layout->block_values;
-    const uint8_t *block = t->panel;
+    const uint8_t *block = t->levels;
     double sums[MOST_ROWS] = {0};
     float w[MOST_BLOCK];
     for (uint32_t k = 0; k < t->n_blocks * 32; k += n, block += layout->block_bytes) {

@@ -43,7 +43,7 @@ typedef struct il__linear_kernel {
 /* --- weights in blocks -------------------------------------------------------------------------
  *
  * The reference kernels read rows as they lie in the file. The others read panels of nr rows: first
- * the levels of all blocks of 32 columns, then their scales. Of a block the levels stand as
+ * the scales of all blocks of 32 columns, then their levels. Of a block the levels stand as
  *     [32 / 4][nr][4]
  * so that one vector holds four neighbouring columns of nr rows, which is what an int8 dot product
  * takes. Levels of four bits or more than four share bytes: group 2j of columns in the low digits,
@@ -62,7 +62,7 @@ typedef struct il__x_block {
 /* As il__tile. x: il__x_block [k / 32][height], rows from m on are there and ignored; for kernels
  * that want fp32, rows with a stride. */
 typedef struct il__block_tile {
-    const uint8_t *panel;
+    const uint8_t *levels; /* of the panel; the reference's row of blocks */
     const uint8_t *scales;
     const void *x;
     size_t x_stride;
@@ -99,7 +99,7 @@ typedef struct il__panel_form {
     uint32_t nr;
     size_t plane_bytes;  /* levels of a block of 32 columns */
     size_t scales_bytes; /* scales of a block, or of eight where the type is grouped */
-    size_t panel_bytes, scales_at;
+    size_t panel_bytes, levels_at;
 } il__panel_form;
 
 il__panel_form il__panel_form_of(il_ggml_type type, uint32_t nr, uint32_t n_in);
