@@ -30,6 +30,19 @@ expect 0 '7 tensors have another type' model convert m/a --gguf-type Q4_K_M --ou
 cmp m/k.gguf k2.gguf || fail 'converting twice gives two files'
 grep -qaF 'blk.0.attn_qkv.weight Q5_K Q5_0' k2.gguf || fail 'the fallback is not in the metadata'
 
+# the engine reads them
+expect 0 'Q4_K_M' model inspect m/k.gguf
+expect 0 '"gguf_type": "Q8_0"' model inspect m/a-Q8_0.gguf --json
+expect 0 'rows of 96 float32 logits' model logits m/a-Q8_0.gguf --ids 1,2,3 --steps 2 --out q.f32
+expect 0 ', Q8_0, expanded)' model logits m/a-Q8_0.gguf --ids 1,2,3 --steps 2 --out e.f32 --expand
+[ "$(stat -c %s q.f32)" = $((5 * 96 * 4)) ] || fail "q.f32 has $(stat -c %s q.f32) bytes"
+sed 's/gpt2/gpt3/' m/k.gguf >strange.gguf
+expect 1 'architecture "gpt3" is not supported' model logits strange.gguf --ids 1 --out no.f32
+expect 1 'the nearest supported one is "gpt2"' model inspect strange.gguf
+head -c 5000 m/k.gguf >cut.gguf
+expect 4 'beyond the end of the file' model logits cut.gguf --ids 1 --out no.f32
+[ ! -e no.f32 ] || fail 'a refusal left logits'
+
 expect 0 'not made: no tensor of tiny-gpt2' model make --suite tr121/tiny-gpt2 --format hf,gguf --gguf-type Q4_0 --out t
 [ "$(ls t)" = tiny-gpt2 ] || fail "t holds $(ls t)"
 expect 1 'no tensor of tiny-gpt2' model convert t/tiny-gpt2 --gguf-type Q8_0 --out t.gguf
