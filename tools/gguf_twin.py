@@ -5,7 +5,8 @@
     gguf_twin.py REAL.gguf TWIN.gguf [SEED]
 
 Matrices get random numbers of mean 0 and standard deviation 1/sqrt(fan in), written as blocks of the
-tensor's own type; vectors (norms, biases) are kept, so that the numbers stay finite. Everything that
+tensor's own type, norms 1 ± 0.1; other vectors are kept. (The norms of a trained model belong to its
+matrices: with random ones they make a network whose answers amplify every rounding.) Everything that
 decides what a runtime does with the file (architecture, tokenizer, types, order) is the same bytes:
 configs/random_vs_real.yaml tests whether the two take the same time.
 """
@@ -115,11 +116,17 @@ def main():
     with open(sys.argv[1], "rb") as file:
         data = bytearray(file.read())
     tensors, start = read_tensors(data)
-    n_random = n_kept = 0
+    n_random = n_norms = n_kept = 0
     for name, dims, kind, offset in tensors:
         n_values = 1
         for d in dims:
             n_values *= d
+        if len(dims) < 2 and kind == 0 and "norm" in name:
+            at = start + offset
+            new = b"".join(struct.pack("<f", rng.uniform(0.9, 1.1)) for _ in range(n_values))
+            data[at : at + len(new)] = new
+            n_norms += 1
+            continue
         if len(dims) < 2:
             n_kept += 1
             continue
@@ -137,7 +144,7 @@ def main():
         n_random += 1
     with open(sys.argv[2], "wb") as file:
         file.write(data)
-    print(f"{sys.argv[2]}: {n_random} matrices random, {n_kept} vectors kept")
+    print(f"{sys.argv[2]}: {n_random} matrices and {n_norms} norms random, {n_kept} vectors kept")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ typedef struct gate {
     const char *reads;                 /* "checkpoint", "file" or "twin" */
     const char *isa;                   /* of the reference */
     char twin_dir[4096];
-    bool experts;
+    bool by_median; /* a router, or activations in 8 bits */
     uint32_t n_layer, n_vocab, n_probe, n_steps;
     il_buf text;                        /* of the probe, for servers; empty: none */
     int32_t leading;                    /* what a server may put before it, -1: nothing */
@@ -97,7 +97,7 @@ static void choose_ids(const il__driver *d, gate *g)
     uint32_t most = strcmp(g->isa, "reference") == 0 ? SLOW_PROBE_TOK : PROBE_TOK;
     g->n_probe = room - g->n_steps < most ? room - g->n_steps : most;
     g->n_layer = m->has_shape ? m->shape.n_layer : 0;
-    g->experts = m->has_shape && m->shape.n_expert > 0;
+    g->by_median = m->has_shape && m->shape.n_expert > 0;
     if (g->n_vocab >= 2) {
         il_study_prompt_ids(seed, "parity probe", 0, g->n_vocab, g->n_probe, g->ids);
     }
@@ -157,6 +157,7 @@ static int choose_reference(il__driver *d, gate *g, il_error *why)
         rc = make_twin(d, g, why);
     }
     g->tolerance = il_parity_tolerance_of(dtype, type, g->n_layer);
+    g->by_median = g->by_median || g->tolerance.noise == IL_PARITY_Q8;
     return rc;
 }
 
@@ -294,7 +295,7 @@ static int compare_with_reference(il__driver *d, gate *g, il_error *why)
                       "it gives %u logits a token, the vocabulary has %u", g->columns, g->n_vocab);
     } else {
         compare(g, reference);
-        g->verdict = il_parity_judge(&g->result, g->tolerance.tolerance, g->experts);
+        g->verdict = il_parity_judge(&g->result, g->tolerance.tolerance, g->by_median);
         if (g->verdict == IL_PARITY_NOT_CHECKABLE) {
             (void)il_fail(&g->because, IL_E_UNSUPPORTED, "no token of its answer is known here");
         }
@@ -340,9 +341,9 @@ static int write_line(il__driver *d, const gate *g, uint32_t block, il_error *er
         "max_rel_error", il_json_real(compared ? r->max_rel : (double)NAN), "median_rel_error",
         il_json_real(compared ? il_parity_median(r) : (double)NAN), "rms_rel_error",
         il_json_real(compared ? r->rms_rel : (double)NAN), "judged_by",
-        !compared    ? NULL
-        : g->experts ? "median"
-                     : "max",
+        !compared      ? NULL
+        : g->by_median ? "median"
+                       : "max",
         "top1_checked", count_or_null(compared, r->n_top1), "top1_match",
         compared && r->n_top1 > 0 ? json_boolean(r->n_top1_wrong == 0) : json_null(), "tolerance",
         asked && compared

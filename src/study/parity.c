@@ -197,12 +197,12 @@ double il_parity_median(const il_parity_result *r)
     return sorted[n / 2];
 }
 
-il_parity_verdict il_parity_judge(const il_parity_result *r, double tolerance, bool experts)
+il_parity_verdict il_parity_judge(const il_parity_result *r, double tolerance, bool by_median)
 {
-    double error = experts ? il_parity_median(r) : r->max_rel;
+    double error = by_median ? il_parity_median(r) : r->max_rel;
     if (r->n_rows == 0 && r->n_top1 == 0) {
         return IL_PARITY_NOT_CHECKABLE;
     }
-    bool wrong = r->nonfinite || (!experts && r->n_top1_wrong > 0) || error > tolerance;
+    bool wrong = r->nonfinite || (!by_median && r->n_top1_wrong > 0) || error > tolerance;
     return wrong ? IL_PARITY_FAILED : IL_PARITY_PASSED;
 }

@@ -71,9 +71,9 @@ void il_parity_compare_logprobs(const float *reference, const il_logprob_top *to
                                 double tolerance, il_parity_result *out);
 /* NaN before any row. */
 double il_parity_median(const il_parity_result *result);
-/* NOT_CHECKABLE when nothing was compared. With a router the median row decides and no choice:
- * where two experts nearly tie, rounding picks the other one and a row moves by what an expert is
- * worth. */
-il_parity_verdict il_parity_judge(const il_parity_result *result, double tolerance, bool experts);
+/* NOT_CHECKABLE when nothing was compared. by_median: the median row decides and no choice, for
+ * models whose rounding has no bound on single rows: with a router, where two experts nearly tie,
+ * and with activations in 8 bits, where one large one makes its whole block coarse. */
+il_parity_verdict il_parity_judge(const il_parity_result *result, double tolerance, bool by_median);
 
 #endif

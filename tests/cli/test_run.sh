@@ -75,7 +75,7 @@ check '[ ! -e runs ]'
 
 # a run; its directory is refused the second time; a resume has nothing to do
 expect 0 '4 calls ok' "$bin" run noop.yaml --out-dir r1 --no-analysis
-check '[ -s r1/manifest.json ] && [ "$(wc -l <r1/journal.jsonl)" -eq 8 ]'
+check '[ -s r1/manifest.json ] && [ "$(wc -l <r1/journal.jsonl)" -eq 7 ]'
 expect 1 'not empty' "$bin" run noop.yaml --out-dir r1
 expect 0 '4 calls ok' "$bin" run noop.yaml --out-dir r1 --resume --no-analysis
 expect 1 'begun with another study' "$bin" run noop.yaml --out-dir r1 --resume --seed 7
