@@ -2,6 +2,7 @@
 #include "analysis/journal_calls.h"
 
 #include "analysis/arms.h"
+#include "analysis/journal_stages.h"
 #include "analysis/journal_parity.h"
 #include "analysis/journal_plan.h"
 #include "base/json.h"
@@ -470,83 +471,6 @@ static int add_load(load *l, const json_t *line, il_error *err)
                : il_fail(err, IL_E_NOMEM, "no memory for the facts of a load");
 }
 
-/* A staged cold start. Cells outside the plan cannot be named. */
-static int add_cold(load *l, const json_t *line, uint64_t at, il_error *err)
-{
-    il_run_facts *f = l->facts;
-    il_cold_start start;
-    size_t n_cells = json_array_size(json_object_get(l->journal->plan, "cells"));
-    int rc = add_load(l, line, err);
-    if (rc != IL_OK || !il__cold_read(line, at, &start) || start.cell >= n_cells) {
-        return rc;
-    }
-    if (f->cold_memory.element_bytes == 0) {
-        il_vector_init(&f->cold_memory, sizeof start);
-    }
-    rc = il_vector_resize(&f->cold_memory, l->journal->scratch_dir, f->n_colds + 1, err);
-    f->colds = f->cold_memory.data;
-    if (rc == IL_OK) {
-        f->colds[f->n_colds++] = start;
-    }
-    return rc;
-}
-
-/* A rung of the memory ladder. */
-static int add_rung(load *l, const json_t *line, uint64_t at, il_error *err)
-{
-    il_run_facts *f = l->facts;
-    il_memory_rung rung;
-    size_t n_cells = json_array_size(json_object_get(l->journal->plan, "cells"));
-    if (!il__memory_read(line, at, &rung) || rung.cell >= n_cells) {
-        return IL_OK;
-    }
-    if (f->rung_memory.element_bytes == 0) {
-        il_vector_init(&f->rung_memory, sizeof rung);
-    }
-    int rc = il_vector_resize(&f->rung_memory, l->journal->scratch_dir, f->n_rungs + 1, err);
-    f->rungs = f->rung_memory.data;
-    if (rc == IL_OK) {
-        f->rungs[f->n_rungs++] = rung;
-    }
-    return rc;
-}
-
-/* A sample of the energy meters, or that there are none. */
-static int add_energy(load *l, const json_t *line, uint64_t at, il_error *err)
-{
-    il_run_facts *f = l->facts;
-    size_t n_cells = json_array_size(json_object_get(l->journal->plan, "cells"));
-    const char *status = text_of(line, "status");
-    int rc = IL_OK;
-    if (status && strcmp(status, "not_readable") == 0) {
-        size_t i, len = 0;
-        const json_t *why;
-        json_array_foreach(json_object_get(line, "why"), i, why)
-        {
-            const char *text = json_string_value(why);
-            int n = snprintf(f->energy_unreadable + len, sizeof f->energy_unreadable - len, "%s%s",
-                             len ? "; " : "", text ? text : "");
-            len += n > 0 ? (size_t)n : 0;
-            len = len < sizeof f->energy_unreadable ? len : sizeof f->energy_unreadable - 1;
-        }
-    }
-    for (size_t i = 0; rc == IL_OK && i < il__energy_meters(line); i++) {
-        il_energy_sample sample;
-        if (!il__energy_read(line, i, at, &sample) || sample.cell >= n_cells) {
-            continue;
-        }
-        if (f->energy_memory.element_bytes == 0) {
-            il_vector_init(&f->energy_memory, sizeof sample);
-        }
-        rc = il_vector_resize(&f->energy_memory, l->journal->scratch_dir, f->n_energies + 1, err);
-        f->energies = f->energy_memory.data;
-        if (rc == IL_OK) {
-            f->energies[f->n_energies++] = sample;
-        }
-    }
-    return rc;
-}
-
 static int visit(json_t *line, uint64_t at, void *user, il_error *err)
 {
     load *l = user;
@@ -578,14 +502,17 @@ static int visit(json_t *line, uint64_t at, void *user, il_error *err)
     if (strcmp(kind, "parity") == 0) {
         return il__journal_add_parity(l->journal, line, l->facts, err);
     }
+    const char *scratch_dir = l->journal->scratch_dir;
+    size_t n_cells = json_array_size(json_object_get(l->journal->plan, "cells"));
     if (strcmp(kind, "cold") == 0) {
-        return add_cold(l, line, at, err);
+        int rc = add_load(l, line, err);
+        return rc ? rc : il__stage_cold(l->facts, line, n_cells, at, scratch_dir, err);
     }
     if (strcmp(kind, "memory") == 0) {
-        return add_rung(l, line, at, err);
+        return il__stage_memory(l->facts, line, n_cells, at, scratch_dir, err);
     }
     if (strcmp(kind, "energy") == 0) {
-        return add_energy(l, line, at, err);
+        return il__stage_energy(l->facts, line, n_cells, at, scratch_dir, err);
     }
     return IL_OK; /* kinds the tables do not need, and those of later versions */
 }
@@ -631,9 +558,7 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
                                 calls[i].rss_bytes};
         }
     }
-    f->n_energies = il__energy_sort(f->energies, f->n_energies);
-    f->n_rungs = il__memory_sort(f->rungs, f->n_rungs);
-    f->n_colds = il__cold_sort(f->colds, f->n_colds);
+    il__stages_finish(f);
     if (rc == IL_OK) {
         finish_sampling(j, f);
     }

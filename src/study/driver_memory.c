@@ -146,9 +146,7 @@ static int climb(il__driver *d, const rung *r, const il_memory_limit *limit, mea
     int rc = ids ? fill_request(d, r, &request, ids) : il_fail(why, IL_E_NOMEM, "out of memory");
     rc = rc == IL_OK ? ops->load(b, &m, &load, why) : rc;
     if (rc == IL_OK) {
-        if (d->options->worker_pid) {
-            *d->options->worker_pid = (sig_atomic_t)ops->pid(b);
-        }
+        il__driver_note_pid(d, ops->pid(b));
         il_process_memory_read(ops->pid(b), &out->loaded);
         rc = run_calls(d, r, b, ops, &request, out, why);
         if (rc == IL_OK) {
@@ -156,9 +154,7 @@ static int climb(il__driver *d, const rung *r, const il_memory_limit *limit, mea
         }
     }
     (void)ops->unload(b, NULL);
-    if (d->options->worker_pid) {
-        *d->options->worker_pid = 0;
-    }
+    il__driver_note_pid(d, 0);
     json_decref(load.stages);
     json_decref(load.facts);
     free(ids);

@@ -185,7 +185,7 @@ static const char config[] = "{\"model_type\":\"gpt2\",\"n_layer\":1,\"n_embd\":
 static void make_models(void)
 {
     il_error err = {0};
-    char root[512], path[1300];
+    char root[512] = "", path[1300];
     (void)snprintf(root, sizeof root, "%s", check_scratch_dir("cold-models"));
     for (int i = 0; i < MODELS; i++) {
         (void)snprintf(models[i], sizeof models[i], "%s/m%d", root, i);
