@@ -3,6 +3,7 @@
 
 #include "analysis/arms.h"
 #include "analysis/journal_parity.h"
+#include "analysis/journal_probe.h"
 #include "analysis/journal_plan.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -577,6 +578,9 @@ static int visit(json_t *line, uint64_t at, void *user, il_error *err)
     }
     if (strcmp(kind, "parity") == 0) {
         return il__journal_add_parity(l->journal, line, l->facts, err);
+    }
+    if (strcmp(kind, "cache_probe") == 0) {
+        return il__journal_add_probe(l->journal, line, l->facts, err);
     }
     if (strcmp(kind, "cold") == 0) {
         return add_cold(l, line, at, err);
