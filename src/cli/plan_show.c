@@ -108,15 +108,22 @@ void il_plan_blocks_text(const il_plan *p, char *out, size_t out_bytes)
 /* Of what the time is made, where starts are a good part of it. */
 static void print_time_parts(const il_plan *p)
 {
-    char loads[32], cold[32];
+    char loads[32], cold[32], arms[32];
+    double arms_s = il_plan_arms_estimate_s(p) * p->sampling.least;
     double cold_s = il_plan_cold_estimate_s(p);
     double loads_s = il_plan_loads_estimate_s(p) * p->sampling.least;
     il_progress_time(loads_s, loads, sizeof loads);
     il_progress_time(cold_s, cold, sizeof cold);
+    il_progress_time(arms_s, arms, sizeof arms);
     if (loads_s > 1) {
         (void)printf("  %s of it loads models and starts servers (what a start takes is known to "
                      "a factor of two)\n",
                      loads);
+    }
+    if (arms_s > 1) {
+        (void)printf("  %s of it are A/A arms, each a fresh start, which tell the noise "
+                     "(schedule: {aa: false} leaves them out)\n",
+                     arms);
     }
     if (cold_s > 0) {
         const il_param_set *set = &p->study->cold_start;

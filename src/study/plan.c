@@ -273,6 +273,31 @@ double il_plan_load_estimate_ms(const il_plan *p, uint32_t group)
     return 0.0;
 }
 
+/* A/A arms: the fastest, the median and the slowest cell of each backend, about three means, twice
+ * each in a fresh process or server. */
+static double arms_estimate_ms(const il_plan *p)
+{
+    double ms = 0;
+    for (size_t b = 0; b < p->study->n_backends; b++) {
+        double one = 0;
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < p->n_cells; i++) {
+            if (p->cells[i].backend == b && p->cells[i].skip.code == IL_OK) {
+                n++;
+                one += p->cells[i].estimate_ms * il_plan_arm_calls(p) +
+                       il_plan_load_estimate_ms(p, p->cells[i].group);
+            }
+        }
+        ms += n > 0 ? 2.0 * (n < 3 ? n : 3) * one / n : 0;
+    }
+    return ms;
+}
+
+double il_plan_arms_estimate_s(const il_plan *p)
+{
+    return p->aa ? arms_estimate_ms(p) / 1000.0 : 0;
+}
+
 double il_plan_block_estimate_s(const il_plan *p)
 {
     double per_block_ms = p->sentinel ? IL_PLAN_BLOCK_OVERHEAD_MS : 0;
@@ -286,16 +311,7 @@ double il_plan_block_estimate_s(const il_plan *p)
         }
         per_block_ms += calls_ms > 0 ? calls_ms + il_plan_load_estimate_ms(p, g) : 0;
     }
-    double arms_ms = 0; /* the fastest, the median and the slowest cell: about three means */
-    uint32_t n_ok = 0;
-    for (uint32_t i = 0; i < p->n_cells; i++) {
-        if (p->cells[i].skip.code == IL_OK) {
-            n_ok++;
-            arms_ms += p->cells[i].estimate_ms * il_plan_arm_calls(p) +
-                       il_plan_load_estimate_ms(p, p->cells[i].group);
-        }
-    }
-    per_block_ms += p->aa && n_ok > 0 ? 6.0 * arms_ms / n_ok : 0;
+    per_block_ms += p->aa ? arms_estimate_ms(p) : 0;
     return per_block_ms / 1000.0;
 }
 

@@ -92,6 +92,8 @@ double il_plan_cold_estimate_s(const il_plan *plan);
  * first block. */
 double il_plan_loads_estimate_s(const il_plan *plan);
 double il_plan_parity_estimate_s(const il_plan *plan);
+/* Of the A/A arms of one block, their loads among it. */
+double il_plan_arms_estimate_s(const il_plan *plan);
 /* Sentinel and ceilings of a block, as the estimate counts them. */
 #define IL_PLAN_BLOCK_OVERHEAD_MS 900.0
 /* Loading a group's model into a fresh process, by the same guess. */
