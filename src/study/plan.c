@@ -334,15 +334,17 @@ double il_plan_loads_estimate_s(const il_plan *p)
     return ms / 1000.0;
 }
 
-/* Each backend and model once; the reference is loaded beside it and passes over the probe. */
+/* Each backend and model once, in a load of its own; the reference is loaded beside it and passes
+ * over the probe. */
 double il_plan_parity_estimate_s(const il_plan *p)
 {
     double ms = 0;
     bool on = il_param_flag(&p->study->schedule, IL_P_PARITY);
     for (uint32_t g = 0; on && g < p->n_groups; g++) {
-        ms += group_runs(p, g) ? GUESS_PARITY_MS + 3.0 * (double)il_plan_group_bytes(p, g) /
-                                                       GUESS_LOAD_BYTES_PER_MS
-                               : 0;
+        ms += group_runs(p, g)
+                  ? GUESS_PARITY_MS + il_plan_load_estimate_ms(p, g) +
+                        2.0 * (double)il_plan_group_bytes(p, g) / GUESS_LOAD_BYTES_PER_MS
+                  : 0;
     }
     return ms / 1000.0;
 }
