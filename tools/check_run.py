@@ -67,12 +67,23 @@ class Call:
             stamps = [o["t0_ns"], o["t_first_ns"]] + o["t_step_ns"]
             if any(b < a for a, b in zip(stamps, stamps[1:])):
                 fail(f"call {o['call_idx']}: its stamps go backwards")
-            if len(o["t_step_ns"]) != o["decode_steps"]:
+            told = o.get("stamp_tok")  # a server's chunks may hold several tokens
+            if told is None and len(o["t_step_ns"]) != o["decode_steps"]:
                 fail(f"call {o['call_idx']}: decode_steps is not the number of step stamps")
+            if told is not None and (len(told) != len(o["t_step_ns"]) or told != sorted(told) or
+                                     told[-1] != o["decode_steps"]):
+                fail(f"call {o['call_idx']}: the tokens at its stamps do not add up to its steps")
             self.steps, self.end = o["decode_steps"], stamps[-1]
             self.ms = {"prefill": (stamps[1] - stamps[0]) / 1e6,
                        "kv_decode": (stamps[-1] - stamps[1]) / 1e6,
                        "e2e_kv": (stamps[-1] - stamps[0]) / 1e6}
+            server = o.get("server") or {}
+            if server.get("prefill_ms") is not None:  # the forward pass, not the way to the client
+                self.ms["prefill"] = server["prefill_ms"]
+            due = o.get("t_scheduled_ns") or o["t0_ns"]
+            self.ttft_ms = (stamps[1] - due) / 1e6 if "n_stamps" in o else math.nan
+            if "n_stamps" in o and o["n_stamps"] != len(o["t_step_ns"]):
+                fail(f"call {o['call_idx']}: n_stamps is not the number of its stamps")
 
 
 class Run:
@@ -80,6 +91,7 @@ class Run:
         self.dir, self.plan, self.calls = directory, None, {}
         self.ceilings, self.closures, self.loads = [], [], []
         self.arm_calls = []
+        self.probes = {}  # (cell, block) -> the last cache probe
         self.arms = {}  # (cell, block, pair, arm) -> its calls, of the last attempt
         with open(os.path.join(directory, "journal.jsonl"), "rb") as f:
             lines = f.read().split(b"\n")
@@ -111,6 +123,8 @@ class Run:
                 calls.append(o)
                 if o["status"] == "ok":
                     self.arm_calls.append(o)
+            elif kind == "cache_probe":
+                self.probes[o["cell"], o["block"]] = o
             elif kind == "ceiling":
                 self.ceilings.append(o)
             elif kind == "cold":
@@ -207,6 +221,12 @@ def check_metrics(run):
              num(row["kv_decode_ms_per_token"]))
         same(what + " tokens_per_s", tokens / c.ms[mode] * 1000 if c.ms[mode] > 0 else math.nan,
              num(row["tokens_per_s"]))
+        same(what + " decode_steps", c.steps, num(row["decode_steps"]))
+        if not math.isnan(c.ttft_ms) and row["ttft_ms"]:
+            same(what + " ttft_ms", c.ttft_ms, num(row["ttft_ms"]))
+            told = (c.o.get("server") or {}).get("prefill_ms") is not None
+            same_text(what + " prefill_source", "server" if told else "client_ttft",
+                      row["prefill_source"])
         same_text(what + " is_warmup", str(c.warm), row["is_warmup"])
         same_text(what + " flags", sorted(c.o["flags"]), sorted(row["flags"].split()))
         model = run.cells[c.cell]
@@ -681,6 +701,31 @@ def check_floor(run):
         same(what + " ci_high", high, num(row["ci_high"]), 1e-7)
 
 
+def check_prefix_cache(run):
+    """The verdict and the ratio of new over repeated prompts, from the probes."""
+    for row in table(run, "analysis/prefix_cache.csv") or []:
+        cell = next(i for i, c in enumerate(run.cells) if all(c[k] == row[k] for k in
+                    ("backend", "model", "scenario")) and c["batch_size"] == int(row["batch_size"]))
+        ok = [p for (c, _), p in sorted(run.probes.items()) if c == cell and p["status"] == "ok"]
+        ratios = [math.sqrt(p["fresh_ttft_ms"][0] * p["fresh_ttft_ms"][1]) / p["repeat_ttft_ms"]
+                  for p in ok]
+        told = [p["repeat_cached_tok"] for p in ok if p["repeat_cached_tok"] is not None]
+        shares = [p["repeat_ttft_ms"] / min(p["fresh_ttft_ms"]) for p in ok]
+        verdict = ("on" if any(t > 1 for t in told) else
+                   "off" if ok and len(told) == len(ok) else
+                   "unknown" if len(ok) < 3 else
+                   "on" if all(s < 0.7 for s in shares) else
+                   "off" if all(s > 0.9 for s in shares) else "unknown")
+        what = "prefix_cache.csv: " + " ".join((row["backend"], row["model"], row["scenario"]))
+        same(what + " n", len(ok), num(row["n"]))
+        same_text(what + " verdict", verdict, row["verdict"])
+        if len(ratios) > 1:
+            ratio, low, high = log_mean(ratios)
+            same(what + " ratio", ratio, num(row["ratio"]))
+            same(what + " ci_low", low, num(row["ci_low"]), 1e-7)
+            same(what + " ci_high", high, num(row["ci_high"]), 1e-7)
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__.strip(), file=sys.stderr)
@@ -699,6 +744,7 @@ def main():
     check_laws(run)
     check_tails(run)
     check_floor(run)
+    check_prefix_cache(run)
     check_report(run, medians)
     for p in problems[:40]:
         print(p)

@@ -40,6 +40,7 @@ void il_run_facts_free(il_run_facts *facts)
     free(facts->sentinels);
     free(facts->ceilings);
     free(facts->counters);
+    free(facts->probes);
     if (facts->calls) {
         il_vector_free(&facts->call_memory);
     }

@@ -76,6 +76,13 @@ typedef struct il_parity_line {
     char judged_by[8], compared[16], reference[16], reference_isa[16], noise[8], verdict[16];
 } il_parity_line;
 
+/* One prompt sent twice to a server, between two new ones; NaN where not known. */
+typedef struct il_cache_probe {
+    uint32_t cell, block;
+    bool ok;
+    double fresh_ms[2], repeat_ms, repeat_cached_tok;
+} il_cache_probe;
+
 /* Times of ok measured calls and the worker's memory after them (NaN unknown), by cell, then block.
  */
 typedef struct il_block_call {
@@ -136,6 +143,8 @@ typedef struct il_run_facts {
     size_t n_ceilings;
     il_parity_line *parity; /* in the order of the journal */
     size_t n_parity;
+    il_cache_probe *probes; /* in the order of the journal */
+    size_t n_probes;
     il_counter_point *counters; /* in the order of the journal */
     size_t n_counters;
     il_block_call *calls; /* sorted by cell, then block */

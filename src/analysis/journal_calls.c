@@ -4,6 +4,7 @@
 #include "analysis/arms.h"
 #include "analysis/journal_stages.h"
 #include "analysis/journal_parity.h"
+#include "analysis/journal_probe.h"
 #include "analysis/journal_plan.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -501,6 +502,9 @@ static int visit(json_t *line, uint64_t at, void *user, il_error *err)
     }
     if (strcmp(kind, "parity") == 0) {
         return il__journal_add_parity(l->journal, line, l->facts, err);
+    }
+    if (strcmp(kind, "cache_probe") == 0) {
+        return il__journal_add_probe(l->journal, line, l->facts, err);
     }
     const char *scratch_dir = l->journal->scratch_dir;
     size_t n_cells = json_array_size(json_object_get(l->journal->plan, "cells"));

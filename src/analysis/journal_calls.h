@@ -58,7 +58,7 @@ typedef struct il__journal {
         steps; /* double: ms of each step of each measured call, in the order of the journal */
     const char *scratch_dir;
     il_vector arm_calls; /* il__arm_call, in the order of the journal */
-    size_t cap_sentinels, cap_ceilings, cap_parity, cap_counters;
+    size_t cap_sentinels, cap_ceilings, cap_parity, cap_counters, cap_probes;
 } il__journal;
 
 int il__journal_load(const char *path, const char *scratch_dir, il__journal *out,

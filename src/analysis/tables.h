@@ -93,6 +93,7 @@ void il__stream_row(char *out, size_t out_bytes, const il__run *run, il_text_id 
     X(il__write_medians)                                                                           \
     X(il__write_parity)                                                                            \
     X(il__write_equivalence)                                                                       \
+    X(il__write_prefix_cache)                                                                      \
     X(il__write_outcomes)                                                                          \
     X(il__write_steps)                                                                             \
     X(il__write_regimes)                                                                           \

@@ -40,6 +40,7 @@ typedef struct il_backend_model {
         *file; /* the same weights as the file its runtime reads (GGUF, model.onnx), NULL: none */
     const char *kind;                                /* the model's kind */
     uint32_t vocab_size;                             /* 0 = unknown */
+    uint32_t head_size;                              /* 0 = unknown */
     uint32_t max_batch, max_prompt_tok, max_gen_tok; /* over all cells of this load, for sizing */
     const il_memory_limit *memory_limit; /* of the process that a load starts, NULL for none; only
                                             kinds with IL_CAP_PROCESS heed it */

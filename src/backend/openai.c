@@ -65,6 +65,25 @@ static int openai_open(const il_param_set *entry, il_backend **out, il_error *er
     return IL_OK;
 }
 
+/* What vLLM's attention for processors is compiled for; it ends at the start with any other. */
+static int check_vllm_heads(const il__openai *o, const il_backend_model *model, il_error *err)
+{
+    static const uint32_t known[] = {32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512};
+    bool found = model->head_size == 0 || strcmp(il_param_text(o->entry, IL_P_DEVICE), "cuda") == 0;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        found = found || known[i] == model->head_size;
+    }
+    if (found) {
+        return IL_OK;
+    }
+    int rc = il_fail(err, IL_E_UNSUPPORTED,
+                     "vLLM on a processor has no attention for heads of %u numbers (it knows 32, "
+                     "64, 80, 96, 112, 128, 160, 192, 224, 256 and 512)",
+                     model->head_size);
+    il_error_hint(err, "another runtime runs it; or a shape with one of these head sizes");
+    return rc;
+}
+
 static int openai_supports(il_backend *b, const il_backend_model *model, il_error *err)
 {
     il__openai *o = (il__openai *)b;
@@ -80,7 +99,8 @@ static int openai_supports(il_backend *b, const il_backend_model *model, il_erro
                                  : "name a checkpoint directory as the model");
         return rc;
     }
-    return il__serve_find(program_of(o), program, sizeof program, err);
+    int rc = llama ? IL_OK : check_vllm_heads(o, model, err);
+    return rc ? rc : il__serve_find(program_of(o), program, sizeof program, err);
 }
 
 static int openai_unload(il_backend *b, il_error *err)

@@ -105,14 +105,46 @@ void il_plan_blocks_text(const il_plan *p, char *out, size_t out_bytes)
     }
 }
 
+/* Of what the time is made, where starts are a good part of it. */
+static void print_time_parts(const il_plan *p)
+{
+    char loads[32], cold[32], arms[32];
+    double arms_s = il_plan_arms_estimate_s(p) * p->sampling.least;
+    double cold_s = il_plan_cold_estimate_s(p);
+    double loads_s = il_plan_loads_estimate_s(p) * p->sampling.least;
+    il_progress_time(loads_s, loads, sizeof loads);
+    il_progress_time(cold_s, cold, sizeof cold);
+    il_progress_time(arms_s, arms, sizeof arms);
+    if (loads_s > 1) {
+        (void)printf("  %s of it loads models and starts servers (what a start takes is known to "
+                     "a factor of two)\n",
+                     loads);
+    }
+    if (arms_s > 1) {
+        (void)printf("  %s of it are A/A arms, each a fresh start, which tell the noise "
+                     "(schedule: {aa: false} leaves them out)\n",
+                     arms);
+    }
+    if (cold_s > 0) {
+        const il_param_set *set = &p->study->cold_start;
+        (void)printf(
+            "  %s of it are cold starts: %lld of each backend and model (samples times "
+            "states of the page cache)\n",
+            cold,
+            (long long)(il_param_i64(set, IL_P_SAMPLES) * (int64_t)set->values[IL_P_PAGE_CACHE].n));
+    }
+}
+
 static void print_time(const il_plan *p)
 {
     char time[32], most[32];
-    double block_s = il_plan_block_estimate_s(p), most_s = block_s * p->blocks;
+    double once_s = il_plan_cold_estimate_s(p) + il_plan_parity_estimate_s(p);
+    double block_s = il_plan_block_estimate_s(p), most_s = block_s * p->blocks + once_s;
     const il_param_set *schedule = &p->study->schedule;
-    il_progress_time(block_s * p->sampling.least, time, sizeof time);
+    il_progress_time(block_s * p->sampling.least + once_s, time, sizeof time);
     if (!p->sampling.adaptive) {
         (void)printf("time: about %s, a guess for two cores at 20 GB/s and 80 GFLOP/s\n", time);
+        print_time_parts(p);
         return;
     }
     if (il_param_has(schedule, IL_P_TIME_BUDGET_S)) {

@@ -65,6 +65,7 @@ static int tables_load(il_facts *f, il_error *err)
                 {"warmup_policy.csv", &f->warmup_policy, false},
                 {"parity.csv", &f->parity, false},
                 {"equivalence.csv", &f->equivalence, false},
+                {"prefix_cache.csv", &f->prefix_cache, false},
                 {"memory.csv", &f->memory, false},
                 {"energy.csv", &f->energy, false},
                 {"ollama_early_stop_summary.csv", &f->early_stop, false}};

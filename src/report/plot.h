@@ -34,6 +34,7 @@ typedef struct il__point {
     double x, y, low, high; /* low, high NaN: no bar */
     unsigned series;
     const char *label; /* NULL none */
+    bool quiet;        /* the label is said of the point, and not drawn */
 } il__point;
 
 typedef struct il__line {

@@ -285,7 +285,7 @@ static void point_labels(il__plot *p, rect *taken, size_t *n_taken)
     }
     for (size_t i = 0; i < p->n_points; i++) {
         const il__point *q = &p->points[i];
-        if (q->label) {
+        if (q->label && !q->quiet) {
             (void)label_place(p, q->x, q->y, q->label, places, N_PLACES, false, taken, n_taken);
         }
     }

@@ -117,6 +117,23 @@ static void points_add(il_facts *f, il__plot *p, const law_key *k, unsigned seri
     }
 }
 
+/* With many backends a model's name stands once: at its slowest point. */
+static void labels_thin(il__plot *p)
+{
+    if (p->n_series <= 3) {
+        return;
+    }
+    for (size_t i = 0; i < p->n_points; i++) {
+        il__point *a = &p->points[i];
+        for (size_t k = 0; k < p->n_points; k++) {
+            const il__point *b = &p->points[k];
+            bool above = b->y > a->y || (b->y == a->y && k < i);
+            a->quiet =
+                a->quiet || (a->label && b->label && strcmp(a->label, b->label) == 0 && above);
+        }
+    }
+}
+
 static int floor_add(il_facts *f, il__plot *p, const law_key *k, double scale, il_error *err)
 {
     const il_artifact *t = &f->law_points;
@@ -340,6 +357,7 @@ int il__plot_step_time(il_facts *facts, il__report_plot *out, bool *there, il_er
         rc =
             batch ? against_bytes(facts, out, backend, batch, err) : against_parameters(facts, out);
     }
+    labels_thin(&out->plot);
     out->plot.title = "Time of one decode step against model size";
     *there = rc == IL_OK && out->plot.n_points > 0;
     return *there ? il__report_plot_layout(facts, out, err) : rc;

@@ -68,6 +68,9 @@ static void check_noise(il__doc *doc, const il_facts *f)
     double mde = il__worst_of(t, "mde_percent", 0.0, &row);
     (void)snprintf(text, sizeof text, isfinite(mde) ? "%.*f %%" : "not measured",
                    mde < 9.95 ? 1 : 0, mde);
+    if (mde > 1e4) {
+        (void)snprintf(text, sizeof text, "over 10000 %%: nothing can be told apart");
+    }
     put_check(doc, isfinite(mde) ? (mde > 10.0 ? "weak" : "good") : "weak",
               "smallest effect, worst", text, "smaller differences get no verdict");
     double drift = il__worst_of(t, "drift_percent_per_hour", 0.0, &drift_row);

@@ -62,6 +62,127 @@ static void put_selected(il__doc *doc, const il_facts *f)
     }
 }
 
+static bool same_text(const il_artifact *t, size_t i, size_t j, const char *column)
+{
+    return strcmp(il_artifact_text(t, i, column), il_artifact_text(t, j, column)) == 0;
+}
+
+/* Rows of one backend, batch and mode. */
+static bool same_fit(const il_artifact *t, size_t i, size_t j)
+{
+    return same_text(t, i, j, "backend") && same_text(t, i, j, "batch_size") &&
+           same_text(t, i, j, "mode");
+}
+
+static bool is_first_of_fit(const il_artifact *t, size_t row)
+{
+    for (size_t i = 0; i < row; i++) {
+        if (same_fit(t, i, row)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_reference(const il_facts *f, const char *backend)
+{
+    const il_artifact *t = &f->rankings;
+    for (size_t i = 0; i < t->n_rows; i++) {
+        if (strcmp(il_artifact_text(t, i, "backend"), backend) == 0) {
+            return il_artifact_flag(t, i, "reference");
+        }
+    }
+    return false;
+}
+
+/* "affine in bytes read: a 0.31 (0.28 to 0.35), b 5.2e-05 (…)", of the law that was chosen. */
+static void put_chosen(il__doc *doc, const il_artifact *t, size_t row)
+{
+    char text[600] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_rows && n < sizeof text; i++) {
+        if (!same_fit(t, i, row) || !il_artifact_flag(t, i, "selected")) {
+            continue;
+        }
+        char interval[96];
+        bool quotable = il_findings_quotable(il_artifact_text(t, i, "ci_method"));
+        il_words_interval(interval, sizeof interval, il_artifact_number(t, i, "estimate"),
+                          quotable ? il_artifact_number(t, i, "ci_low") : NAN,
+                          quotable ? il_artifact_number(t, i, "ci_high") : NAN);
+        int more =
+            n == 0 ? snprintf(text, sizeof text, "%s in %s: %s %s", il_artifact_text(t, i, "form"),
+                              il_findings_x_words(il_artifact_text(t, i, "x")),
+                              il_artifact_text(t, i, "term"), interval)
+                   : snprintf(text + n, sizeof text - n, ", %s %s", il_artifact_text(t, i, "term"),
+                              interval);
+        n += more > 0 ? (size_t)more : 0;
+    }
+    il__doc_cell(doc, n > 0 ? text : "none");
+}
+
+static void put_beside_row(il__doc *doc, const il_facts *f, size_t row)
+{
+    const il_artifact *t = &f->laws;
+    size_t slope = SIZE_MAX;
+    for (size_t i = 0; i < t->n_rows && slope == SIZE_MAX; i++) {
+        if (same_fit(t, i, row) && strcmp(il_artifact_text(t, i, "x"), "params_total") == 0 &&
+            strcmp(il_artifact_text(t, i, "term"), "slope") == 0) {
+            slope = i;
+        }
+    }
+    char name[300];
+    const char *backend = il_artifact_text(t, row, "backend");
+    (void)snprintf(name, sizeof name, "%s%s", backend,
+                   is_reference(f, backend) ? " (reference)" : "");
+    bool quotable =
+        slope != SIZE_MAX && il_findings_quotable(il_artifact_text(t, slope, "ci_method"));
+    il__doc_cell(doc, il_artifact_text(t, row, "mode"));
+    il__doc_cell(doc, name);
+    il__doc_cell(doc, il_artifact_text(t, row, "batch_size"));
+    il__doc_cell(doc, il_artifact_text(t, row, "n_models"));
+    il__doc_cell_interval(doc, slope != SIZE_MAX ? il_artifact_number(t, slope, "estimate") : NAN,
+                          quotable ? il_artifact_number(t, slope, "ci_low") : NAN,
+                          quotable ? il_artifact_number(t, slope, "ci_high") : NAN);
+    il__doc_cell(doc, slope != SIZE_MAX ? il_artifact_text(t, slope, "verdict") : "");
+    put_chosen(doc, t, row);
+}
+
+/* Every backend under every mode, so that one looks down a column to compare. Only where there are
+ * two backends. */
+static void put_beside(il__doc *doc, const il_facts *f)
+{
+    static const il__heading headings[] = {{"mode", IL__CELL_TEXT},
+                                           {"backend", IL__CELL_TEXT},
+                                           {"batch", IL__CELL_NUMBER},
+                                           {"models", IL__CELL_NUMBER},
+                                           {"exponent in total parameters", IL__CELL_INTERVAL},
+                                           {"verdict", IL__CELL_VERDICT},
+                                           {"law chosen", IL__CELL_PROSE}};
+    static const char *const modes[] = {"prefill", "kv_decode", "e2e_kv"};
+    const il_artifact *t = &f->laws;
+    bool several = false;
+    for (size_t i = 1; i < t->n_rows && !several; i++) {
+        several = !same_text(t, 0, i, "backend");
+    }
+    if (!several) {
+        return;
+    }
+    il__doc_subsection(doc, "Backends side by side");
+    il__doc_say(doc,
+                "How time grows with size on each runtime: the exponent is for comparing, the "
+                "law that was chosen is for predicting. An exponent far below 1 on small models "
+                "means that costs without size rule there, not that the runtime is fast.");
+    il__doc_table(doc, IL__BLOCK_TABLE, "", headings, 7, "laws.csv");
+    for (size_t k = 0; k < sizeof modes / sizeof *modes; k++) {
+        for (size_t i = 0; i < t->n_rows; i++) {
+            if (strcmp(il_artifact_text(t, i, "mode"), modes[k]) == 0 && is_first_of_fit(t, i) &&
+                il__doc_row(doc, NULL)) {
+                put_beside_row(doc, f, i);
+            }
+        }
+    }
+}
+
 static void put_baselines(il__doc *doc, const il_facts *f)
 {
     static const il__shown columns[] = {
@@ -186,6 +307,7 @@ void il__report_laws(il__doc *doc, const il_facts *f, const il__pictures *pictur
         il__doc_absent(doc, "No law was judged", "laws.csv");
         return;
     }
+    put_beside(doc, f);
     put_selected(doc, f);
     if (pictures->has_residuals) {
         il__doc_plot(doc, &pictures->residuals.plot, &pictures->residuals.narrow,

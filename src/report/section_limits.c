@@ -213,6 +213,38 @@ void il__report_claims(il__doc *doc, const il_facts *f)
                COUNT_OF(columns));
 }
 
+static void put_prefix_cache(il__doc *doc, const il_facts *f)
+{
+    static const il__shown columns[] = {
+        BACKEND,
+        MODEL,
+        SCENARIO,
+        {"probes", "n", IL__SHOW_NUMBER, NULL, NULL},
+        {"new over repeated", "ratio", IL__SHOW_INTERVAL, NULL, NULL},
+        VERDICT,
+        BECAUSE};
+    const il_artifact *t = &f->prefix_cache;
+    size_t n[3] = {0};
+    static const char *const verdicts[] = {"on", "off", "unknown"};
+    if (t->n_rows == 0) {
+        return;
+    }
+    for (size_t i = 0; i < t->n_rows; i++) {
+        for (size_t k = 0; k < COUNT_OF(verdicts); k++) {
+            n[k] += strcmp(il_artifact_text(t, i, "verdict"), verdicts[k]) == 0;
+        }
+    }
+    il__doc_section(doc, "prefix-cache", "Prompt caches of servers");
+    il__doc_say(
+        doc,
+        "One prompt was sent twice between two new ones, in every block: a cache of prompts "
+        "was at work in %zu of %zu cells, was not in %zu, and cannot be told in %zu. The "
+        "times of this report are of prompts that no call before them had sent, so a cache "
+        "that is on does not shorten them.",
+        n[0], t->n_rows, n[1], n[2]);
+    (void)il__doc_artifact(doc, f, t, "", columns, COUNT_OF(columns), NULL, NULL);
+}
+
 void il__report_optional(il__doc *doc, const il_facts *f)
 {
     static const il__shown parity[] = {
@@ -239,6 +271,7 @@ void il__report_optional(il__doc *doc, const il_facts *f)
         il__doc_section(doc, "parity", "Parity");
         (void)il__doc_artifact(doc, f, &f->parity, "", parity, COUNT_OF(parity), NULL, NULL);
     }
+    put_prefix_cache(doc, f);
     if (f->equivalence.n_rows > 0) {
         il__doc_section(doc, "equivalence", "Models of one shape");
         il__doc_open(doc, IL__BLOCK_PARAGRAPH);

@@ -191,6 +191,11 @@ void il_words_interval(char *out, size_t out_bytes, double value, double low, do
         il_words_number(out, out_bytes, value, NAN, NAN);
         return;
     }
+    double most = fmax(fabs(value), fmax(fabs(low), fabs(high)));
+    if ((most > 0 && most < 1e-4) || most >= 1e10) { /* rows of digits that nobody reads */
+        (void)snprintf(out, out_bytes, "%.2g (%.2g to %.2g)", value, low, high);
+        return;
+    }
     int d = number_decimals(value, low, high);
     (void)snprintf(out, out_bytes, "%.*f (%.*f to %.*f)", d, value, d, low, d, high);
 }

@@ -16,6 +16,7 @@
 #define GUESS_STEP_OVERHEAD_MS  0.15
 #define GUESS_LOAD_BYTES_PER_MS 1e6
 #define GUESS_SPAWN_MS          20.0
+#define GUESS_PARITY_MS         100.0
 #define GUESS_SERVER_CALL_MS    3000.0
 
 static bool kind_is(const char *kind, const char *other)
@@ -127,6 +128,7 @@ static il_backend_model cell_model(const il_plan *p, const il_cell *c)
                               .file = p->files[c->group],
                               .kind = m->kind,
                               .vocab_size = m->has_shape ? m->shape.vocab_size : 0,
+                              .head_size = m->has_shape ? m->shape.d_head : 0,
                               .max_batch = c->batch,
                               .max_prompt_tok = c->seq_len,
                               .max_gen_tok = c->gen_tokens};
@@ -153,13 +155,36 @@ static void check_cell(il_plan *p, il_cell *c, const il_error *opened)
     } else {
         check_prompt(p, c);
     }
-    if (c->skip.code == IL_OK && is_there(p, c)) {
+    bool told_by_shape = kind_is(b->kind, "openai"); /* its files are read by its server alone */
+    if (c->skip.code == IL_OK && (told_by_shape || is_there(p, c))) {
         il_backend_model model = cell_model(p, c);
         (void)p->ops[c->backend]->supports(p->open[c->backend], &model, &c->skip);
     }
 }
 
 /* --- sizes and estimates ---------------------------------------------------------------------- */
+
+/* Time of a start that no size explains: imports, a server coming up, compilation. Measured on two
+ * cores shared with other work (docs/runtimes.md); an order of magnitude for others. */
+static double start_ms(const il_study_backend *b)
+{
+    const struct {
+        const char *kind;
+        double ms;
+    } starts[] = {{"hf", 4000}, {"onnxruntime", 600}, {"ollama", 1500}, {"openai", 1000}};
+    if (kind_is(b->kind, "hf") && kind_is(il_param_text(&b->set, IL_P_LAUNCH), "compile")) {
+        return 25000; /* later processes read what the first compiled, and still trace it */
+    }
+    if (kind_is(b->kind, "openai") && kind_is(il_param_text(&b->set, IL_P_SERVER), "vllm")) {
+        return 45000;
+    }
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        if (kind_is(b->kind, starts[i].kind)) {
+            return starts[i].ms;
+        }
+    }
+    return GUESS_SPAWN_MS;
+}
 
 static il_dtype backend_dtype(const il_study_backend *b)
 {
@@ -240,12 +265,37 @@ double il_plan_load_estimate_ms(const il_plan *p, uint32_t group)
     for (uint32_t i = 0; i < p->n_cells; i++) {
         if (p->cells[i].group == group) {
             const il_study_backend *b = &p->study->backends[p->cells[i].backend];
-            return needs_model(b->kind) ? GUESS_SPAWN_MS + (double)il_plan_group_bytes(p, group) /
-                                                               GUESS_LOAD_BYTES_PER_MS
+            return needs_model(b->kind) ? start_ms(b) + (double)il_plan_group_bytes(p, group) /
+                                                            GUESS_LOAD_BYTES_PER_MS
                                         : 0.0;
         }
     }
     return 0.0;
+}
+
+/* A/A arms: the fastest, the median and the slowest cell of each backend, about three means, twice
+ * each in a fresh process or server. */
+static double arms_estimate_ms(const il_plan *p)
+{
+    double ms = 0;
+    for (size_t b = 0; b < p->study->n_backends; b++) {
+        double one = 0;
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < p->n_cells; i++) {
+            if (p->cells[i].backend == b && p->cells[i].skip.code == IL_OK) {
+                n++;
+                one += p->cells[i].estimate_ms * il_plan_arm_calls(p) +
+                       il_plan_load_estimate_ms(p, p->cells[i].group);
+            }
+        }
+        ms += n > 0 ? 2.0 * (n < 3 ? n : 3) * one / n : 0;
+    }
+    return ms;
+}
+
+double il_plan_arms_estimate_s(const il_plan *p)
+{
+    return p->aa ? arms_estimate_ms(p) / 1000.0 : 0;
 }
 
 double il_plan_block_estimate_s(const il_plan *p)
@@ -261,21 +311,46 @@ double il_plan_block_estimate_s(const il_plan *p)
         }
         per_block_ms += calls_ms > 0 ? calls_ms + il_plan_load_estimate_ms(p, g) : 0;
     }
-    double arms_ms = 0; /* the fastest, the median and the slowest cell: about three means */
-    uint32_t n_ok = 0;
-    for (uint32_t i = 0; i < p->n_cells; i++) {
-        if (p->cells[i].skip.code == IL_OK) {
-            n_ok++;
-            arms_ms += p->cells[i].estimate_ms * il_plan_arm_calls(p) +
-                       il_plan_load_estimate_ms(p, p->cells[i].group);
-        }
-    }
-    per_block_ms += p->aa && n_ok > 0 ? 6.0 * arms_ms / n_ok : 0;
+    per_block_ms += p->aa ? arms_estimate_ms(p) : 0;
     return per_block_ms / 1000.0;
 }
 
+static bool group_runs(const il_plan *p, uint32_t group)
+{
+    for (uint32_t i = 0; i < p->n_cells; i++) {
+        if (p->cells[i].group == group && p->cells[i].skip.code == IL_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+double il_plan_loads_estimate_s(const il_plan *p)
+{
+    double ms = 0;
+    for (uint32_t g = 0; g < p->n_groups; g++) {
+        ms += group_runs(p, g) ? il_plan_load_estimate_ms(p, g) : 0;
+    }
+    return ms / 1000.0;
+}
+
+/* Each backend and model once, in a load of its own; the reference is loaded beside it and passes
+ * over the probe. */
+double il_plan_parity_estimate_s(const il_plan *p)
+{
+    double ms = 0;
+    bool on = il_param_flag(&p->study->schedule, IL_P_PARITY);
+    for (uint32_t g = 0; on && g < p->n_groups; g++) {
+        ms += group_runs(p, g)
+                  ? GUESS_PARITY_MS + il_plan_load_estimate_ms(p, g) +
+                        2.0 * (double)il_plan_group_bytes(p, g) / GUESS_LOAD_BYTES_PER_MS
+                  : 0;
+    }
+    return ms / 1000.0;
+}
+
 /* Cold starts of the whole run: each loads and makes its calls of the group's first cell. */
-static double cold_estimate_s(const il_plan *p)
+double il_plan_cold_estimate_s(const il_plan *p)
 {
     const il_param_set *set = &p->study->cold_start;
     double ms = 0;
@@ -296,7 +371,8 @@ static double cold_estimate_s(const il_plan *p)
 
 double il_plan_estimate_s(const il_plan *p)
 {
-    return il_plan_block_estimate_s(p) * p->sampling.rounds + cold_estimate_s(p);
+    return il_plan_block_estimate_s(p) * p->sampling.rounds + il_plan_cold_estimate_s(p) +
+           il_plan_parity_estimate_s(p);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -516,6 +592,7 @@ void il_plan_group_model(const il_plan *p, uint32_t group, il_backend_model *out
         out->file = p->files[group];
         out->kind = m->kind;
         out->vocab_size = m->has_shape ? m->shape.vocab_size : 0;
+        out->head_size = m->has_shape ? m->shape.d_head : 0;
         if (c->skip.code == IL_OK) {
             out->max_batch = c->batch > out->max_batch ? c->batch : out->max_batch;
             out->max_prompt_tok = prompt > out->max_prompt_tok ? prompt : out->max_prompt_tok;

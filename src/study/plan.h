@@ -84,8 +84,16 @@ json_t *il_plan_sampling_json(const il_plan *plan);
 uint64_t il_plan_group_bytes(const il_plan *plan, uint32_t group);
 /* Wall time of one block of everything by the cells' estimates, seconds. */
 double il_plan_block_estimate_s(const il_plan *plan);
-/* The same for the whole run as planned so far. */
+/* The same for the whole run as planned so far, cold starts too. */
 double il_plan_estimate_s(const il_plan *plan);
+/* Of all cold starts of the run; 0 without them. */
+double il_plan_cold_estimate_s(const il_plan *plan);
+/* What loading costs in one block: processes and servers that start, and the parity checks of the
+ * first block. */
+double il_plan_loads_estimate_s(const il_plan *plan);
+double il_plan_parity_estimate_s(const il_plan *plan);
+/* Of the A/A arms of one block, their loads among it. */
+double il_plan_arms_estimate_s(const il_plan *plan);
 /* Sentinel and ceilings of a block, as the estimate counts them. */
 #define IL_PLAN_BLOCK_OVERHEAD_MS 900.0
 /* Loading a group's model into a fresh process, by the same guess. */

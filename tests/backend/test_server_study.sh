@@ -60,6 +60,11 @@ for p in probes:
     assert p["repeat_cached_tok"] == 23 and p["fresh_cached_tok"] == [0, 0], p
     assert p["repeat_ttft_ms"] < 0.5 * min(p["fresh_ttft_ms"]), p
 
+# So does the table, by the server's own count.
+judged = list(csv.DictReader(open(dir + "/run/analysis/prefix_cache.csv")))
+assert sum(int(r["n"]) for r in judged) == 6 and all(r["verdict"] == "on" for r in judged), judged
+assert all(float(r["ratio"]) > 1.5 and r["n_hits"] == r["n"] for r in judged), judged
+
 calls = [l for l in lines if l["kind"] == "call"]
 salts = [c["salt"] for c in calls if c["salt"] is not None]
 assert len(set(salts)) == len(salts) == 30, len(salts)
