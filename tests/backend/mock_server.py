@@ -41,6 +41,8 @@ DEFAULTS = {
     "logprobs": "",  # file with the answer of llama.cpp's /completion
     "first": 1,  # tokens in the first chunk
     "plain": 0,  # 200 with a body that is no stream
+    "usage_says": "",  # JSON put into the usage: "completion_tokens":2000000000
+    "timings_say": "",  # JSON put into the last timings
 }
 OPTIONS = dict(DEFAULTS)
 SEEN = set()
@@ -269,18 +271,20 @@ class Connection(threading.Thread):
         finish = "stop" if o["early_stop"] and o["early_stop"] == n else "length"
         last = self.chunk(path, o, model, "", [], finish=finish)
         if o["like"] == "llama.cpp":
-            last["timings"] = {
+            last["timings"] = timings = {
                 "cache_n": max(cached, 0),
                 "prompt_n": n_prompt - max(cached, 0),
                 "prompt_ms": ttft,
                 "predicted_n": n,
                 "predicted_ms": o["itl_ms"] * (n - 1),
             }
+            timings.update(json.loads("{" + o["timings_say"] + "}"))
         self.send_event(last, o)
         if options.get("include_usage") and o["usage"]:
             event = self.chunk(path, o, model, "", [])
             event["choices"] = []
             event["usage"] = self.usage(n_prompt, n, cached)
+            event["usage"].update(json.loads("{" + o["usage_says"] + "}"))
             self.send_event(event, o)
         self.send_event("[DONE]", o)
         self.sock.sendall(b"0\r\n\r\n")
