@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "model/gguf_plan.h"
 #include "model/gguf_shape.h"
 #include "model/quant.h"
@@ -260,8 +261,9 @@ bool il_path_is_gguf(const char *path)
 {
     char magic[4] = "";
     FILE *file = il_path_is_file(path) ? fopen(path, "rbe") : NULL;
-    bool is = file && fread(magic, 1, sizeof magic, file) == sizeof magic &&
-              memcmp(magic, "GGUF", sizeof magic) == 0;
+    bool is = file && (il_text_ends(path, ".gguf") ||
+                       (fread(magic, 1, sizeof magic, file) == sizeof magic &&
+                        memcmp(magic, "GGUF", sizeof magic) == 0));
     if (file) {
         (void)fclose(file);
     }

@@ -81,7 +81,7 @@ for line in open(sys.argv[3], encoding="utf-8"):
     wanted[backend] = (set(status.split(",")), reason, part)
 rows, bad = collections.defaultdict(list), 0
 for row in csv.DictReader(open(run + "/metrics.csv", encoding="utf-8")):
-    rows[row["backend"]].append(row)
+    rows[row[sys.argv[4]]].append(row)
 for backend, (status, reason, part) in wanted.items():
     if len(rows[backend]) != per_backend:
         bad += 1
@@ -120,10 +120,10 @@ wrong|error|NOT_FOUND|no model 'mock'
 absent|error|NOT_FOUND|nobody answers at http://127.0.0.1:1
 dies|skipped|UNSUPPORTED|checkpoint directory
 EOF
-"$python" check.py servers 9 servers.txt || fail "servers: rows"
+"$python" check.py servers 9 servers.txt backend || fail "servers: rows"
 "$inferlaw" verify servers >out 2>&1 || fail "servers: verify: $(cat out)"
 "$inferlaw" run servers.yaml -o servers --resume --no-plots -q >out 2>&1
-"$python" check.py servers 9 servers.txt || fail "servers: rows after a resume"
+"$python" check.py servers 9 servers.txt backend || fail "servers: rows after a resume"
 
 # --- a server of ours that dies: its rows say so, and another one is started --------------------
 mkdir -p "$INFERLAW_RUNTIMES/llama.cpp/bin"
@@ -168,4 +168,114 @@ for backend in ("one", "crowd"):
 loads = [l for l in map(json.loads, open("dies/journal.jsonl")) if l["kind"] == "cold"]
 assert len({l["t_spawn_ns"] for l in loads}) == len(loads) >= 4, len(loads)
 PY
+
+# --- GGUF files and workers -----------------------------------------------------------------------
+mkdir files && "$python" - <<'PY' || fail "the GGUF files"
+import struct
+good = open("tiny-F32.gguf", "rb").read()
+def put(name, data):
+    assert data != good, name
+    open(f"files/{name}.gguf", "wb").write(data)
+def replaced(old, new):
+    assert good.count(old) >= 1 and len(old) == len(new), old
+    return good.replace(old, new)
+def info(name):  # where the type and the offset of a tensor's description stand
+    text = name.encode()
+    at = good.index(struct.pack("<Q", len(text)) + text) + 8 + len(text)
+    return at + 4 + 8 * struct.unpack_from("<I", good, at)[0]
+def patched(at, data):
+    return good[:at] + data + good[at + len(data):]
+put("arch", replaced(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0llamo"))
+put("cut", good[:len(good) // 2])
+put("head", good[:40])
+at = info("token_embd.weight")
+put("offset", patched(at + 4, struct.pack("<Q", 2**64 - 32)))
+put("beyond", patched(at + 4, struct.pack("<Q", 2**40)))
+put("type", patched(at, struct.pack("<I", 16)))   # IQ2_XXS
+put("unknown", patched(at, struct.pack("<I", 999)))
+put("dims", patched(at - 16, struct.pack("<QQ", 2**63, 2**63)))
+put("version", patched(4, struct.pack("<I", 1)))
+put("swapped", patched(4, struct.pack(">I", 3)))
+put("text", b"this is no model\n" * 10)
+PY
+fake=$source/tests/worker/fake_runtime.py
+mkdir -p noprovider/onnxruntime noprovider/numpy
+echo 'def get_available_providers(): return ["AzureExecutionProvider"]' >noprovider/onnxruntime/__init__.py
+touch noprovider/numpy/__init__.py
+printf '#!/bin/sh\nexport PYTHONPATH=%s\nexec %s -S "$@"\n' "$work/noprovider" "$python" >azure
+printf '#!/bin/sh\necho "Loading checkpoint shards: 100%%"\nexec sleep 60\n' >garbage
+printf '#!/bin/sh\nexec sleep 60\n' >mute
+printf '#!/bin/sh\nyes "{}" | tr -d "\\n" | head -c 100000000\n' >flood
+printf '#!/bin/sh\necho "no such library" >&2\nexit 7\n' >leaves
+printf '#!/bin/sh\nexec head -c 4096 /dev/urandom\n' >noise
+chmod +x azure garbage mute flood leaves noise
+{
+    cat <<'YAML'
+run_name: bad_files
+gen_tokens: 4
+repetitions: 2
+warmup_repetitions: 0
+schedule: {blocks: 1, aa: false, sentinel: false, closure: false, parity: true}
+scenarios: [{name: p8, prompt_tokens: 8}]
+backends: [{name: native, kind: native, threads: 1}]
+models:
+- {name: tiny-F32.gguf}
+YAML
+    for f in files/*.gguf; do echo "- {name: $f}"; done
+} >files.yaml
+cat >workers.yaml <<YAML
+run_name: bad_workers
+gen_tokens: 4
+repetitions: 2
+warmup_repetitions: 0
+schedule: {blocks: 1, aa: false, sentinel: false, closure: false, parity: true}
+scenarios: [{name: p8, prompt_tokens: 8}]
+models: [{name: tiny, kind: hf}]
+backends:
+- {name: garbage, kind: hf, command: [$work/garbage]}
+- {name: mute, kind: hf, command: [$work/mute], deadline_s: 0.5}
+- {name: flood, kind: hf, command: [$work/flood]}
+- {name: leaves, kind: hf, command: [$work/leaves]}
+- {name: noise, kind: hf, command: [$work/noise]}
+- {name: absent, kind: hf, command: [$work/absent]}
+- {name: memory, kind: hf, command: [$python, -B, $fake], options: {fail: memory}}
+- {name: provider, kind: onnxruntime, python: $work/azure}
+- {name: device, kind: onnxruntime, provider: tensorrt}
+- {name: python, kind: onnxruntime, python: $work/absent}
+YAML
+for study in files workers; do
+    "$inferlaw" run $study.yaml -o run-$study --no-plots -q >out 2>err
+    status=$?
+    [ $status -eq $([ $study = files ] && echo 0 || echo 3) ] || { fail "$study: exit $status"; cat err; }
+    "$inferlaw" verify run-$study >out 2>&1 || fail "$study: verify: $(cat out)"
+done
+cat >files.txt <<'EOF'
+tiny-F32.gguf|ok||
+files/arch.gguf|skipped|UNSUPPORTED|"llamo" is not supported
+files/cut.gguf|skipped|DAMAGED|beyond the end of the file
+files/head.gguf|skipped|DAMAGED|the metadata does not hold together
+files/offset.gguf|skipped|DAMAGED|token_embd.weight lies beyond
+files/beyond.gguf|skipped|DAMAGED|token_embd.weight lies beyond
+files/type.gguf|skipped|UNSUPPORTED|of the unknown type 16
+files/unknown.gguf|skipped|UNSUPPORTED|of the unknown type 999
+files/dims.gguf|skipped|DAMAGED|a tensor's description
+files/version.gguf|skipped|UNSUPPORTED|GGUF version 1 is not read
+files/swapped.gguf|skipped|UNSUPPORTED|GGUF version 50331648
+files/text.gguf|skipped|DAMAGED|this is no GGUF file
+EOF
+cat >workers.txt <<'EOF'
+garbage|error|PROTOCOL|no JSON object: "Loading checkpoint shards
+mute|error|TIMEOUT|did not answer start in time
+flood|error|PROTOCOL|longer than 64 MiB
+leaves|error|CRASHED|its last words: no such library
+noise|error|PROTOCOL|no JSON object
+absent|error|NOT_FOUND|cannot start the program
+memory|error|NOMEM|can't allocate memory
+provider|error|UNSUPPORTED|has no CPUExecutionProvider, it has AzureExecutionProvider
+device|skipped|UNSUPPORTED|provider: tensorrt does not compute on device: cpu
+python|skipped|NOT_FOUND|names no program
+EOF
+grep -q 'nearest supported one is ""llama""' run-files/metrics.csv || fail "files: no nearest architecture"
+"$python" check.py run-files 6 files.txt model || fail "files: rows"
+"$python" check.py run-workers 6 workers.txt backend || fail "workers: rows"
 [ $failures -eq 0 ]
