@@ -239,6 +239,7 @@ int il_gguf_weights_open(const char *path, il_gguf_weights **out, il_error *err)
     rc = rc ? rc : read_rope_factors(w, err);
     if (rc != IL_OK) {
         il_error_where(err, "%s", path);
+        il_error_hint(err, "the file does not keep to its own architecture: convert it again");
         il_gguf_weights_close(w);
         return rc;
     }
