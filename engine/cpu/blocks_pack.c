@@ -76,12 +76,12 @@ static uint8_t get_level(const il__panel_form *f, const uint8_t *plane, uint32_t
     if (f->levels.bits == 8) {
         return plane[g * vector + at];
     }
-    uint32_t q = plane[g / 2 * vector + at] >> (g % 2 * 4) & 15;
+    uint32_t q = (uint32_t)plane[g / 2 * vector + at] >> (g % 2 * 4) & 15;
     const uint8_t *high = plane + 4 * vector;
     if (f->levels.bits == 5) {
-        q |= (high[at] >> g & 1u) << 4;
+        q |= ((uint32_t)high[at] >> g & 1u) << 4;
     } else if (f->levels.bits == 6) {
-        q |= (high[g / 4 * vector + at] >> (g % 4 * 2) & 3u) << 4;
+        q |= ((uint32_t)high[g / 4 * vector + at] >> (g % 4 * 2) & 3u) << 4;
     }
     return (uint8_t)q;
 }

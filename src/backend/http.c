@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "os/clock.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@ enum {
 
 /* One request under way, and the easy handle that the next one uses again. */
 typedef struct exchange {
-    struct exchange *next; /* in the list of free ones */
+    struct exchange *next; /* in the list of free ones, or of those under way */
     il__http *http;
     CURL *easy;
     il__http_stream *stream; /* NULL while free */
@@ -42,7 +43,7 @@ typedef struct exchange {
 
 struct il__http {
     CURLM *multi;
-    exchange *free;
+    exchange *free, *flying;
     struct curl_slist *headers;
     char *base; /* without a final slash */
     bool loopback;
@@ -154,6 +155,7 @@ void il__http_close(il__http *http)
     if (!http) {
         return;
     }
+    assert(!http->flying);
     while (http->free) {
         exchange *x = http->free;
         http->free = x->next;
@@ -362,11 +364,12 @@ static bool exchange_start(il__http *http, il__http_stream *s)
         ok = curl_multi_add_handle(http->multi, x->easy) == CURLM_OK;
     }
     il_buf_free(&url);
+    exchange **list = ok ? &http->flying : &http->free;
+    x->next = *list;
+    *list = x;
     if (!ok) {
         s->code = IL_E_INTERNAL;
         (void)snprintf(s->what, sizeof s->what, "the request cannot be made");
-        x->next = http->free;
-        http->free = x;
     }
     return ok;
 }
@@ -442,6 +445,11 @@ static void exchange_end(exchange *x, CURLcode result)
     }
     (void)curl_multi_remove_handle(http->multi, x->easy);
     x->stream = NULL;
+    exchange **at = &http->flying;
+    while (*at != x) {
+        at = &(*at)->next;
+    }
+    *at = x->next;
     x->next = http->free;
     http->free = x;
 }
@@ -493,6 +501,9 @@ int il__http_run_many(il__http *http, il__http_stream *streams, uint32_t n, uint
         int running;
         CURLMcode code = curl_multi_perform(http->multi, &running);
         if (code != CURLM_OK) {
+            while (http->flying) { /* none may outlive the streams it writes to */
+                exchange_end(http->flying, CURLE_ABORTED_BY_CALLBACK);
+            }
             return il_fail(err, IL_E_INTERNAL, "libcurl: %s", curl_multi_strerror(code));
         }
         uint32_t ended = take_ended(http);

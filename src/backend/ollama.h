@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Shared among the files of the Ollama adapter (docs/servers.md, "Ollama"): the state of one entry,
+ * Shared among the files of the Ollama adapter (docs/openai.md, "Ollama"): the state of one entry,
  * exchanges with the server, what it holds and runs, and generations with a stamp per chunk.
  */
 #ifndef IL_BACKEND_OLLAMA_H
@@ -98,6 +98,7 @@ typedef struct il__ollama_answer {
     char done_reason[32];
     /* The server's counters; −1 = not said. */
     int64_t total_ns, load_ns, prompt_n, prompt_ns, eval_n, eval_ns;
+    bool negative; /* one was below 0, and counts as not said */
     bool new_connection;
 } il__ollama_answer;
 

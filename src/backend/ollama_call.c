@@ -134,9 +134,10 @@ static char *request_text(const il__ollama *o, const il__ollama_ask_for *ask)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static int64_t counter(const json_t *line, const char *key)
+static int64_t counter(const json_t *line, const char *key, bool *negative)
 {
     const json_t *value = json_object_get(line, key);
+    *negative = *negative || (json_is_number(value) && json_number_value(value) < 0);
     return json_is_integer(value) && json_integer_value(value) >= 0 ? json_integer_value(value)
                                                                     : -1;
 }
@@ -147,12 +148,12 @@ static void take_end(const json_t *line, int64_t t_ns, il__ollama_answer *out)
     out->done = true;
     out->t_done_ns = t_ns;
     (void)snprintf(out->done_reason, sizeof out->done_reason, "%s", reason ? reason : "");
-    out->total_ns = counter(line, "total_duration");
-    out->load_ns = counter(line, "load_duration");
-    out->prompt_n = counter(line, "prompt_eval_count");
-    out->prompt_ns = counter(line, "prompt_eval_duration");
-    out->eval_n = counter(line, "eval_count");
-    out->eval_ns = counter(line, "eval_duration");
+    out->total_ns = counter(line, "total_duration", &out->negative);
+    out->load_ns = counter(line, "load_duration", &out->negative);
+    out->prompt_n = counter(line, "prompt_eval_count", &out->negative);
+    out->prompt_ns = counter(line, "prompt_eval_duration", &out->negative);
+    out->eval_n = counter(line, "eval_count", &out->negative);
+    out->eval_ns = counter(line, "eval_duration", &out->negative);
 }
 
 /* One line of the stream; lines that carry text move to the front of the store. */

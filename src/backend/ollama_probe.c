@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "os/clock.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,19 +35,24 @@ static json_t *probe_point(const il__ollama *o, const il__ollama_answer *a)
                      (json_int_t)(last_ns - first_ns));
 }
 
-static void probe_once(il__ollama *o, unsigned i, uint32_t n_predict, json_t *points)
+/* False when there was no answer: a call that meets the same will say why. */
+static bool probe_once(il__ollama *o, unsigned i, uint32_t n_predict, json_t *points)
 {
     il__ollama_answer answer;
     char prompt[64];
     (void)snprintf(prompt, sizeof prompt, "%u one two three four five six seven eight nine", i);
-    il__ollama_ask_for ask = {
-        .prompt = prompt, .n_predict = n_predict, .stream = true, .deadline_s = PROBE_S};
-    if (il__ollama_generate(o, &ask, &answer, NULL) == IL_OK) {
-        json_t *point = probe_point(o, &answer);
-        if (point) {
-            (void)json_array_append_new(points, point);
-        }
-    } /* else a call that meets the same will say why */
+    il__ollama_ask_for ask = {.prompt = prompt,
+                              .n_predict = n_predict,
+                              .stream = true,
+                              .deadline_s = fmin(PROBE_S, il_param_f64(o->entry, IL_P_DEADLINE_S))};
+    if (il__ollama_generate(o, &ask, &answer, NULL) != IL_OK) {
+        return false;
+    }
+    json_t *point = probe_point(o, &answer);
+    if (point) {
+        (void)json_array_append_new(points, point);
+    }
+    return true;
 }
 
 const json_t *il__ollama_prove(il__ollama *o)
@@ -58,12 +64,13 @@ const json_t *il__ollama_prove(il__ollama *o)
     }
     json_t *points = json_array();
     int64_t start_ns = il_clock_ns();
-    for (unsigned round = 0; points && round < MOST_ROUNDS; round++) {
+    bool answers = points != NULL;
+    for (unsigned round = 0; answers && round < MOST_ROUNDS; round++) {
         if (round >= LEAST_ROUNDS && il_clock_ns() - start_ns > ENOUGH_NS) {
             break;
         }
-        for (unsigned i = 0; i < 3; i++) {
-            probe_once(o, 3 * round + i, lengths[(round + i) % 3], points);
+        for (unsigned i = 0; answers && i < 3; i++) {
+            answers = probe_once(o, 3 * round + i, lengths[(round + i) % 3], points);
         }
     }
     json_t *proof = json_pack("{s:s,s:o}", "counter", "eval_duration", "points", points);

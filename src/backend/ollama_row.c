@@ -163,7 +163,7 @@ static bool count_chunks(il__ollama *o, uint32_t n_chunks, int64_t n_tokens, uin
         }
         json_decref(chunk);
         counts[i] = (uint32_t)ids.n;
-        sum += (int64_t)ids.n;
+        sum += ids.n > 0 ? (int64_t)ids.n : INT32_MAX; /* a text without a token: not countable */
     }
     il_token_ids_free(&ids);
     return tokenizer && sum == n_tokens;
@@ -311,11 +311,30 @@ static int64_t first_visible(const il__ollama *o, uint32_t n_chunks)
     return 0;
 }
 
-static int fill_result(il__ollama *o, const il_call_request *request, const il__ollama_answer *a,
+/* Counters that cannot be: a time longer than the whole call, a prompt that no context holds. They
+ * become "not said". True when there was one. */
+static bool drop_absurd(const il__ollama *o, il__ollama_answer *a)
+{
+    int64_t wall_ns = a->t_done_ns - a->t_sent_ns;
+    int64_t most_ns = wall_ns + wall_ns / 100 + 1000000; /* another machine's clock may run so */
+    int64_t *times[] = {&a->total_ns, &a->load_ns, &a->prompt_ns, &a->eval_ns};
+    int64_t most_tok = o->num_ctx > 0 ? o->num_ctx : INT32_MAX;
+    bool any = a->prompt_n > most_tok;
+    a->prompt_n = any ? -1 : a->prompt_n;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        bool absurd = *times[i] > most_ns;
+        *times[i] = absurd ? -1 : *times[i];
+        any = any || absurd;
+    }
+    return any;
+}
+
+static int fill_result(il__ollama *o, const il_call_request *request, il__ollama_answer *a,
                        uint32_t asked, const char *cache, il_call_result *r, il_error *err)
 {
     int64_t n_tokens = a->eval_n >= 0 ? a->eval_n : a->n_chunks;
     int rc = IL_OK;
+    bool absurd = a->negative || drop_absurd(o, a);
     if (a->n_chunks == 0 || n_tokens < 2) {
         return no_text(o, a, err);
     }
@@ -339,6 +358,9 @@ static int fill_result(il__ollama *o, const il_call_request *request, const il__
     }
     if (rc == IL_OK) {
         judge(o, request, a, asked, n_tokens, cache, r);
+        if (absurd) {
+            spoil(r, "counters_absurd");
+        }
         r->server = server_json(o, a, request->split, cache);
     }
     return rc;

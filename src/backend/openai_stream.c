@@ -274,6 +274,13 @@ static int place_stamps(const il_call_request *request, const reading *r, il_cal
         il_error_hint(err, "the model may stop at once on this prompt; try another scenario");
         return rc;
     }
+    if (total > last && total - 1 > request->gen_tokens) {
+        int rc = il_fail(err, IL_E_INVALID, "asked for %u tokens, the server counts %u and sent %u",
+                         request->gen_tokens + 1, total, last);
+        il_error_hint(err, "its usage cannot be trusted: does it heed max_tokens?");
+        return rc;
+    }
+    total = counted && last < total ? last : total; /* no time is known of what was not seen */
     if (total - 1 > request->gen_tokens) {
         total = request->gen_tokens + 1;
         add_flag(out, "more_tokens");
@@ -330,6 +337,22 @@ static int place_stamps(const il_call_request *request, const reading *r, il_cal
     return IL_OK;
 }
 
+static void flag_row(il_call_result *out, const char *reason)
+{
+    (void)snprintf(out->status, sizeof out->status, "flagged");
+    (void)snprintf(out->reason, sizeof out->reason, "%s", reason);
+    add_flag(out, reason);
+}
+
+/* More tokens than any vocabulary and chat template make of the prompt. */
+static bool is_absurd(const il__openai *o, const il_call_request *request, int64_t n_prompt)
+{
+    enum { MOST_A_TOKEN = 16, MOST_TEMPLATE = 4096 };
+    return (request->n_ids > 0 &&
+            n_prompt > MOST_A_TOKEN * (int64_t)request->n_ids + MOST_TEMPLATE) ||
+           (o->n_ctx > 0 && n_prompt > o->n_ctx);
+}
+
 static void take_prompt(const il__openai *o, const il_call_request *request, const reading *r,
                         il_call_result *out)
 {
@@ -338,27 +361,32 @@ static void take_prompt(const il__openai *o, const il_call_request *request, con
     int64_t cache_n = count_of(r->timings, "cache_n"), prompt_n = count_of(r->timings, "prompt_n");
     n = n < 0 && prompt_n >= 0 ? prompt_n + (cache_n > 0 ? cache_n : 0) : n;
     cached = cached < 0 ? cache_n : cached;
+    if (is_absurd(o, request, n) || (n >= 0 && cached > n)) {
+        flag_row(out, "counters_absurd");
+        n = cached = -1;
+    }
     out->cached_tok = cached;
     out->prompt_tok = n > 0 ? (uint32_t)n : request->n_ids;
     if (request->n_ids > 0 && n >= 0 && n < request->n_ids) {
-        (void)snprintf(out->status, sizeof out->status, "flagged");
-        (void)snprintf(out->reason, sizeof out->reason, "truncated");
-        add_flag(out, "truncated");
+        flag_row(out, "truncated");
     } else if (request->n_ids > 0 && !o->chat && n > (int64_t)request->n_ids + 1) {
         add_flag(out, "prompt_count");
     }
     if (cached > 1) { /* a begin token is every prompt's */
-        add_flag(out, "cached_prompt");
         if (2 * cached > (int64_t)out->prompt_tok && strcmp(out->status, "ok") == 0) {
-            (void)snprintf(out->status, sizeof out->status, "flagged");
-            (void)snprintf(out->reason, sizeof out->reason, "cached_prompt");
+            flag_row(out, "cached_prompt");
+        } else {
+            add_flag(out, "cached_prompt");
         }
     }
 }
 
-/* The server's own counters, as it wrote them, and its prefill where it tells one. */
-static json_t *counters(const il__openai *o, const reading *r)
+/* The server's own counters, as it wrote them, and its times where they fit into the call's. */
+static json_t *counters(const il__openai *o, const reading *r, const il__http_stream *stream,
+                        il_call_result *result)
 {
+    /* another machine's clock may run faster by so much */
+    double most_ms = 1.01e-6 * (double)(stream->t_end_ns - stream->t_sent_ns) + 1;
     json_t *out = json_pack("{s:s,s:s?}", "kind", il__openai_kind_name(o->kind), "finish_reason",
                             r->finish[0] ? r->finish : NULL);
     if (out && r->usage) {
@@ -369,8 +397,11 @@ static json_t *counters(const il__openai *o, const reading *r)
         static const char *const keys[][2] = {{"prompt_ms", "prefill_ms"},
                                               {"predicted_ms", "decode_ms"}};
         for (size_t i = 0; i < 2; i++) {
-            double ms = json_number_value(json_object_get(r->timings, keys[i][0]));
-            if (ms > 0 && isfinite(ms)) {
+            const json_t *told = json_object_get(r->timings, keys[i][0]);
+            double ms = json_number_value(told);
+            if (json_is_number(told) && !(ms >= 0 && ms <= most_ms)) {
+                flag_row(result, "counters_absurd");
+            } else if (ms > 0) {
                 (void)json_object_set_new(out, keys[i][1], json_real(ms));
             }
         }
@@ -431,7 +462,7 @@ int il__openai_read(const il__openai *o, const il_call_request *request,
         if (!request->split && out->n_steps < request->gen_tokens) {
             add_flag(out, "early_stop");
         }
-        out->server = counters(o, &r);
+        out->server = counters(o, &r, stream, out);
         (void)json_object_set_new(out->server, "new_connection",
                                   json_boolean(stream->new_connection));
     }

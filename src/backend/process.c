@@ -121,6 +121,8 @@ static int give_up(il__process_backend *p, int rc, const char *doing, il_error *
                            "(dmesg says so); a smaller batch, context or model needs less");
     } else if (cause.hint[0]) {
         il_error_hint(err, "%s", cause.hint);
+    } else {
+        il_error_hint(err, "its command in a shell shows all that it says");
     }
     forget(p);
     return rc;
@@ -151,6 +153,8 @@ static int exchange(il__process_backend *p, il_wire_type type, int64_t id, json_
         *reply = NULL;
         if (!refused) {
             rc = give_up(p, rc, doing, err);
+        } else if (rc == IL_E_NOMEM && !err->hint[0]) {
+            il_error_hint(err, "a smaller batch, context or model needs less memory");
         }
     }
     return rc;
@@ -247,6 +251,9 @@ static int start_worker(il__process_backend *p, const il_memory_limit *limit, il
     free(argv);
     if (rc != IL_OK) {
         p->process = NULL;
+        il_error_hint(err, il__process_has_command(p)
+                               ? "`command:` of the backend entry names the program and its words"
+                               : "inferlaw doctor says what is installed");
         return rc;
     }
     il_wire_channel_init(&p->channel, il_process_stdout(p->process), il_process_stdin(p->process),

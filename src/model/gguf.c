@@ -15,6 +15,9 @@
 /* More of either than any model has: a damaged count must not ask for all memory. */
 enum { MOST_PAIRS = 1 << 16, MOST_TENSORS = 1 << 20, MOST_NAME_BYTES = 1 << 16 };
 
+static const char not_gguf_hint[] =
+    "it is another file, or was cut: copy it again; a pointer of Git LFS must be fetched first";
+
 typedef struct pair {
     const char *key;
     il_gguf_value value;
@@ -241,6 +244,7 @@ static int read_all(il_gguf *file, il_error *err)
     if (!magic || memcmp(magic, "GGUF", 4) != 0) {
         int rc = il_fail(err, IL_E_DAMAGED, "this is no GGUF file");
         il_error_where(err, "%s", file->path);
+        il_error_hint(err, "%s", not_gguf_hint);
         return rc;
     }
     if (version != 2 && version != 3) {
@@ -290,6 +294,7 @@ static int map_file(il_gguf *file, il_error *err)
     if (!S_ISREG(st.st_mode) || st.st_size < 24) {
         rc = il_fail(err, IL_E_DAMAGED, "this is no GGUF file");
         il_error_where(err, "%s", file->path);
+        il_error_hint(err, "%s", not_gguf_hint);
     } else {
         file->n_bytes = (size_t)st.st_size;
         void *map = mmap(NULL, file->n_bytes, PROT_READ, MAP_PRIVATE, fd, 0);

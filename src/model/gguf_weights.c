@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "model/gguf_plan.h"
 #include "model/gguf_shape.h"
 #include "model/quant.h"
@@ -238,6 +239,7 @@ int il_gguf_weights_open(const char *path, il_gguf_weights **out, il_error *err)
     rc = rc ? rc : read_rope_factors(w, err);
     if (rc != IL_OK) {
         il_error_where(err, "%s", path);
+        il_error_hint(err, "the file does not keep to its own architecture: convert it again");
         il_gguf_weights_close(w);
         return rc;
     }
@@ -260,8 +262,9 @@ bool il_path_is_gguf(const char *path)
 {
     char magic[4] = "";
     FILE *file = il_path_is_file(path) ? fopen(path, "rbe") : NULL;
-    bool is = file && fread(magic, 1, sizeof magic, file) == sizeof magic &&
-              memcmp(magic, "GGUF", sizeof magic) == 0;
+    bool is = file && (il_text_ends(path, ".gguf") ||
+                       (fread(magic, 1, sizeof magic, file) == sizeof magic &&
+                        memcmp(magic, "GGUF", sizeof magic) == 0));
     if (file) {
         (void)fclose(file);
     }

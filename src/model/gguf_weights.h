@@ -67,7 +67,8 @@ int il_gguf_recipe_step(const il_shape *shape, il_gguf_recipe recipe, il_gguf_st
 /* As il_shape_bytes_per_step, with those bytes for the weights. */
 uint64_t il_gguf_step_bytes(const il_shape *shape, il_gguf_step step, il_dtype kv_dtype,
                             uint32_t batch, uint32_t context_tok);
-/* True for a path that names a GGUF file: a regular file that starts with its magic. */
+/* True for a path that is to be read as a GGUF file: a regular file that starts with its magic, or
+ * whose name says so. */
 bool il_path_is_gguf(const char *path);
 
 #endif

@@ -4,12 +4,14 @@
 #include "base/text.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 typedef struct row {
     il_process_id id;
@@ -87,6 +89,18 @@ size_t il_process_descendants(pid_t root, il_process_id *out, size_t cap)
     }
     free(rows);
     return n;
+}
+
+bool il_process_has_ended(pid_t pid)
+{
+    siginfo_t how = {0};
+    if (pid <= 0) {
+        return false;
+    }
+    if (waitid(P_PID, (id_t)pid, &how, WEXITED | WNOHANG | WNOWAIT) == 0) {
+        return how.si_pid == pid;
+    }
+    return kill(pid, 0) != 0 && errno == ESRCH;
 }
 
 void il_process_kill_all(const il_process_id *list, size_t n)

@@ -6,6 +6,7 @@
 #ifndef IL_OS_PROCESS_TREE_H
 #define IL_OS_PROCESS_TREE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,6 +20,9 @@ typedef struct il_process_id {
 /* All living children of root, their children and so on, root not among them; at most cap of them.
  * 0 where /proc cannot be read. Some 20 µs a process of the machine. */
 size_t il_process_descendants(pid_t root, il_process_id *out, size_t cap);
+/* Whether a process runs no more; a child that nobody waited for has ended, and is left to its
+ * waiter. False for pid <= 0. */
+bool il_process_has_ended(pid_t pid);
 /* SIGKILL to those of the list that still run. */
 void il_process_kill_all(const il_process_id *list, size_t n);
 

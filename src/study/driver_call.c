@@ -7,10 +7,10 @@
 
 #include "base/json.h"
 #include "os/clock.h"
+#include "os/process_tree.h"
 #include "study/order.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -176,7 +176,7 @@ int il__driver_call(il__driver *d, uint32_t cell, const il_call_request *request
         il__driver_parity_mark(d, c->group, result, *flags);
     }
     bool gone = rc == IL_E_CRASHED || rc == IL_E_TIMEOUT || rc == IL_E_PROTOCOL;
-    if (gone && !(server && (pid <= 0 || kill(pid, 0) == 0))) {
+    if (server ? rc != IL_OK && il_process_has_ended(pid) : gone) {
         il__driver_unload(d); /* a server outlives a call that it broke off */
     }
     return rc;

@@ -182,6 +182,7 @@ static int run_calls(il__driver *d, const start *s, findings *f, il_error *why)
         json_decref(state);
         json_decref(flags);
         json_decref(r.server);
+        json_decref(r.flags);
     }
     if (rc == IL_OK && json_array_size(f->calls) < n) {
         rc = il_fail(why, IL_E_INTERRUPTED, "stopped");

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "model/tokenizer.h"
 #include "os/clock.h"
+#include "os/process_tree.h"
 #include "study/order.h"
 
 #include <math.h>
@@ -395,9 +396,13 @@ static int write_many(il__driver *d, many *m, double started, json_t *state, jso
             why_of(r, all, &why);
             rc = il__driver_write_failure(d, &m->slots[i], "error", &why, own, err);
         } else {
+            json_t *own_flags = json_copy(flags);
             d->salt = m->salts[i];
-            rc = il__driver_write_call(d, &m->slots[i], &m->requests[i], r, started, own,
-                                       json_copy(flags), err);
+            if (own_flags) {
+                il__driver_parity_mark(d, d->plan->cells[m->slots[i].cell].group, r, own_flags);
+            }
+            rc = il__driver_write_call(d, &m->slots[i], &m->requests[i], r, started, own, own_flags,
+                                       err);
         }
     }
     return rc;
@@ -449,9 +454,13 @@ int il__server_run_many(il__driver *d, uint32_t cell, uint32_t block, uint32_t f
         (void)d->plan->ops[c->backend]->call_many(d->plan->open[c->backend], m.requests, m.results,
                                                   n, &arrivals, &all);
         il_state_read(pid, &after);
+        bool ended = il_process_has_ended(pid);
         json_t *state = il_state_json(&before, &after), *flags = json_array();
         il__server_gates(d, pid, &before, &after, flags);
         rc = write_many(d, &m, started, state, flags, &all, err);
+        if (ended) {
+            il__driver_unload(d);
+        }
         json_decref(state);
         json_decref(flags);
         il__driver_tick(d, block, NULL, c->estimate_ms * n);

@@ -86,6 +86,7 @@ void il_parity_result_init(il_parity_result *out)
 
 static void take_error(double rel, double rms, il_parity_result *out)
 {
+    rel = isnan(rel) ? INFINITY : rel; /* of a reference without a scale: no agreement is shown */
     if (out->n_rows < IL_PARITY_MOST_ROWS) {
         double *of_row = &out->row_rel[out->n_rows];
         *of_row = fmax(*of_row, rel);

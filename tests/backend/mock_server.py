@@ -4,6 +4,8 @@
 at a moment fixed when its request arrived. Prints its port on the first line of stdout; ends when
 stdin does. A request's JSON may carry "mock": {option: value} to override the command line.
 
+With --port it listens there and lives until it is ended, as a server that inferlaw starts.
+
     mock_server.py [--ttft-ms 40] [--itl-ms 20] [--like vllm] [--set OPTION=VALUE]...
 """
 import argparse
@@ -41,10 +43,14 @@ DEFAULTS = {
     "logprobs": "",  # file with the answer of llama.cpp's /completion
     "first": 1,  # tokens in the first chunk
     "plain": 0,  # 200 with a body that is no stream
+    "die_after": 0,  # completions after which the process is gone
+    "usage_says": "",  # JSON put into the usage: "completion_tokens":2000000000
+    "timings_say": "",  # JSON put into the last timings
 }
 OPTIONS = dict(DEFAULTS)
 SEEN = set()
 LOG = []
+ANSWERED = []
 LOCK = threading.Lock()
 
 
@@ -130,6 +136,10 @@ class Connection(threading.Thread):
         if path in ("/v1/completions", "/v1/chat/completions"):
             if o["hang"]:
                 time.sleep(3600)
+            ANSWERED.append(path)
+            if o["die_after"] and len(ANSWERED) > o["die_after"]:
+                print("mock: the end", file=sys.stderr, flush=True)
+                os._exit(3)
             if o["status"]:
                 return self.reply(o["status"], {"error": {"message": "the mock says no"}}, o)
             if o["plain"]:
@@ -269,18 +279,20 @@ class Connection(threading.Thread):
         finish = "stop" if o["early_stop"] and o["early_stop"] == n else "length"
         last = self.chunk(path, o, model, "", [], finish=finish)
         if o["like"] == "llama.cpp":
-            last["timings"] = {
+            last["timings"] = timings = {
                 "cache_n": max(cached, 0),
                 "prompt_n": n_prompt - max(cached, 0),
                 "prompt_ms": ttft,
                 "predicted_n": n,
                 "predicted_ms": o["itl_ms"] * (n - 1),
             }
+            timings.update(json.loads("{" + o["timings_say"] + "}"))
         self.send_event(last, o)
         if options.get("include_usage") and o["usage"]:
             event = self.chunk(path, o, model, "", [])
             event["choices"] = []
             event["usage"] = self.usage(n_prompt, n, cached)
+            event["usage"].update(json.loads("{" + o["usage_says"] + "}"))
             self.send_event(event, o)
         self.send_event("[DONE]", o)
         self.sock.sendall(b"0\r\n\r\n")
@@ -292,6 +304,7 @@ def main():
     parser.add_argument("--ttft-ms", type=float)
     parser.add_argument("--itl-ms", type=float)
     parser.add_argument("--like")
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--set", action="append", default=[])
     args = parser.parse_args()
     for key in ("ttft_ms", "itl_ms", "like"):
@@ -302,7 +315,7 @@ def main():
         OPTIONS[key] = convert(key, value)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", 0))
+    listener.bind(("127.0.0.1", args.port))
     listener.listen(256)
     print(listener.getsockname()[1], flush=True)
 
@@ -311,8 +324,9 @@ def main():
             Connection(listener.accept()[0]).start()
 
     threading.Thread(target=accept, daemon=True).start()
-    while os.read(0, 4096):
-        pass
+    while args.port or os.read(0, 4096):
+        if args.port:
+            time.sleep(3600)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ OPTIONS = {
     "counts": "N-1",   # steps that eval_duration covers
     "sticky": 0,       # 1: never unloads
     "no_logprobs": 0,
+    "end": "",         # JSON put into the last line: "eval_duration":-5
+    "hang": 0,         # 1: no answer at all
 }
 RECORDED = []
 LOADED = {}  # name → context
@@ -140,8 +142,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         LOADED.setdefault(name, own["context"] or body["options"]["num_ctx"])
         for entry in RECORDED:
             if entry["path"] == "/api/generate" and body["prompt"] == entry["body"].get("prompt"):
-                self.play(entry["lines"])
+                self.play(entry["lines"], start)
                 return
+        if own["hang"]:
+            time.sleep(3600)
         if own["status"]:
             self.say({"error": "the input length exceeds the context length"}, own["status"])
             return
@@ -149,16 +153,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if own["forget"]:
             LOADED.pop(name, None)
 
-    def play(self, lines):
-        """A recorded stream as it was, without its waits."""
+    def play(self, lines, start):
+        """A recorded stream as it was, with its waits: its counters must fit into them."""
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for _, line in lines:
+        for at_ms, line in lines:
+            until(start + at_ms / 1e3)
             self.wfile.write(b"%x\r\n%s\r\n" % (len(line.encode()), line.encode()))
             self.wfile.flush()
-            time.sleep(0.001)
         self.wfile.write(b"0\r\n\r\n")
 
     def stream(self, body, own, start, end):
@@ -172,6 +176,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                    load_duration=500000, prompt_eval_count=n_prompt - own["cached"],
                    prompt_eval_duration=int(own["ttft_ms"] * 0.9e6), eval_count=n,
                    eval_duration=int(own["itl_ms"] * steps * 1e6))
+        end.update(json.loads("{" + own["end"] + "}"))
         if own["truncate"]:
             end["prompt_eval_count"] = LOADED[body["model"]] // 2
         if not body["stream"]:

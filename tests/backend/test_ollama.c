@@ -6,6 +6,7 @@
 
 #include "backend/entry.h"
 #include "backend/ollama.h"
+#include "os/clock.h"
 
 #define SCRIPT IL_TEST_SOURCE_DIR "/tests/backend/ollama_mock.py"
 #define RECORD IL_TEST_SOURCE_DIR "/tests/backend/data/ollama/smollm2.jsonl"
@@ -336,6 +337,61 @@ static void test_bad_streams(void **state)
     close_all(&f);
 }
 
+/* What no call can have counted is not said in its row, and the row is no measurement. */
+static void test_absurd_counters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *prompt, *gone; /* the key of the row that becomes null */
+    } cases[] = {
+        {"[end=\"prompt_eval_duration\":-5]", "prompt_eval_ms"},
+        {"[end=\"prompt_eval_duration\":4000000000000000000]", "prefill_ms"},
+        {"[end=\"eval_duration\":-9223372036854775808]", "eval_ms"},
+        {"[end=\"eval_duration\":1e300]", "eval_ms"},
+        {"[end=\"total_duration\":99000000000]", "total_duration_ms"},
+        {"[end=\"prompt_eval_count\":4294967296]", "prompt_eval_count"},
+    };
+    fixture f;
+    open_all(&f, NULL, NULL);
+    load(&f);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_ok(call(&f, cases[i].prompt), &f.err);
+        assert_true(json_is_null(json_object_get(f.r.server, cases[i].gone)));
+        if (!strstr(cases[i].prompt, "1e300")) { /* no integer: never read */
+            assert_string_equal(f.r.status, "flagged");
+            assert_string_equal(f.r.reason, "counters_absurd");
+        }
+        assert_int_equal(f.r.n_steps, GEN);
+        assert_true(f.r.prompt_tok < 100);
+    }
+    assert_int_equal(call(&f, "[end=\"eval_count\":2000000000]"), IL_E_INVALID);
+    assert_non_null(strstr(f.err.what, "2000000000"));
+    assert_true(f.err.hint[0] != '\0');
+    assert_int_equal(call(&f, "[end=\"eval_count\":0]"), IL_E_TOO_FEW);
+    assert_int_equal(call(&f, "[end=\"eval_duration\":NaN]"), IL_E_INVALID);
+    assert_non_null(strstr(f.err.what, "no JSON"));
+    close_all(&f);
+}
+
+/* A server that hangs: the deadline ends the call, and the proof of its counter gives up. */
+static void test_hangs(void **state)
+{
+    (void)state;
+    fixture f;
+    open_all(&f, (const char *const[]){"hang=1", NULL}, NULL);
+    entry_set(&f.entry, IL_P_DEADLINE_S, "0.3");
+    int64_t start_ns = il_clock_ns();
+    load(&f);
+    assert_true(il_clock_ns() - start_ns < 3000000000);
+    il_call_request request = {
+        .prompt = "a", .batch = 1, .gen_tokens = GEN, .split = true, .deadline_s = 0.3};
+    f.r = (il_call_result){.t_step_ns = f.stamps, .stamp_tok = f.counts};
+    assert_int_equal(f.b->ops->call(f.b, &request, &f.r, &f.err), IL_E_TIMEOUT);
+    assert_string_equal(f.r.status, "error");
+    assert_true(f.err.hint[0] != '\0');
+    close_all(&f);
+}
+
 static void test_repeats(void **state)
 {
     (void)state;
@@ -471,6 +527,8 @@ int main(void)
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_offload_and_context),
         cmocka_unit_test(test_bad_streams),
+        cmocka_unit_test(test_absurd_counters),
+        cmocka_unit_test(test_hangs),
         cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_unloaded),
         cmocka_unit_test(test_supports),

@@ -343,6 +343,57 @@ static void the_key_goes_to_the_server_alone(void **state)
     world_close(&w);
 }
 
+/* --- counters that cannot be --------------------------------------------------------------------
+ */
+
+static void absurd_counters_are_no_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options;
+        int code;
+        const char *reason;
+    } cases[] = {
+        {"\"usage_says\":\"\\\"prompt_tokens\\\":2000000000\"", IL_OK, "counters_absurd"},
+        {"\"usage_says\":\"\\\"completion_tokens\\\":2000000000\"", IL_E_INVALID, "INVALID"},
+        {"\"like\":\"other\",\"usage_says\":\"\\\"completion_tokens\\\":999\"", IL_E_INVALID,
+         "INVALID"},
+        {"\"cached\":9", IL_OK, "counters_absurd"},
+        {"\"like\":\"llama.cpp\",\"timings_say\":\"\\\"prompt_ms\\\":-3\"", IL_OK,
+         "counters_absurd"},
+        {"\"like\":\"llama.cpp\",\"timings_say\":\"\\\"prompt_ms\\\":1e12\"", IL_OK,
+         "counters_absurd"},
+        {"\"like\":\"llama.cpp\",\"timings_say\":\"\\\"prompt_ms\\\":1e999\"", IL_E_PROTOCOL,
+         "PROTOCOL"},
+        {"\"like\":\"llama.cpp\",\"timings_say\":\"\\\"prompt_ms\\\":NaN\"", IL_E_PROTOCOL,
+         "PROTOCOL"},
+        {"\"usage_says\":\"\\\"prompt_tokens\\\":-8,\\\"completion_tokens\\\":-1\"", IL_OK, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        world w;
+        char options[256];
+        (void)snprintf(options, sizeof options, "\"ttft_ms\":2,\"itl_ms\":1,%s", cases[i].options);
+        set(options);
+        world_open(&w);
+        int code = call(&w);
+        if (code != cases[i].code || strcmp(w.r.reason, cases[i].reason) != 0) {
+            print_error("%s: %s, %s: %s\n", options, w.r.status, w.r.reason, w.err.what);
+        }
+        assert_int_equal(code, cases[i].code);
+        assert_string_equal(w.r.reason, cases[i].reason);
+        if (code == IL_OK) {
+            assert_int_equal(w.r.prompt_tok, 8); /* what was sent, not what was said */
+            assert_true(w.r.cached_tok <= 8);
+            assert_int_equal(w.r.n_steps, STEPS);
+            assert_null(json_object_get(w.r.server, "prefill_ms"));
+            assert_int_equal(has_flag(&w, "counters_absurd"), w.r.reason[0] != '\0');
+        } else {
+            assert_true(w.err.hint[0] != '\0');
+        }
+        world_close(&w);
+    }
+}
+
 /* --- what goes wrong -------------------------------------------------------------------------- */
 
 static void every_failure_is_a_code_and_a_sentence(void **state)
@@ -529,7 +580,8 @@ static void play(const char *name, uint32_t gen_tokens, bool chat, il_call_resul
     il__sse_log log = {0};
     il_error err = {0};
     il__openai o = {.kind = IL__OPENAI_LLAMA, .chat = chat, .model = model};
-    il__http_stream s = {.status = 200, .t_sent_ns = 1, .t_first_byte_ns = 1000};
+    il__http_stream s = {
+        .status = 200, .t_sent_ns = 1, .t_first_byte_ns = 1000, .t_end_ns = 10000000000};
     il_call_request q = {
         .batch = 1, .n_ids = chat ? 0 : 8, .gen_tokens = gen_tokens, .split = true};
     recorded(name, &text);
@@ -605,6 +657,7 @@ int main(void)
         cmocka_unit_test(caches_and_truncation_are_seen),
         cmocka_unit_test(each_server_is_asked_what_it_knows),
         cmocka_unit_test(the_key_goes_to_the_server_alone),
+        cmocka_unit_test(absurd_counters_are_no_numbers),
         cmocka_unit_test(every_failure_is_a_code_and_a_sentence),
         cmocka_unit_test(models_are_asked_for_by_name),
         cmocka_unit_test(entries_without_an_address_are_refused),

@@ -196,12 +196,60 @@ static void facts_name_the_format(void **state)
     fixture_remove(&f);
 }
 
+/* Every byte of the head altered: refused with a reason, or a model that still holds together. */
+static void altered_heads_are_safe(void **state)
+{
+    (void)state;
+    static const uint8_t masks[] = {0xFF, 0x01, 0x80};
+    fixture f;
+    char path[600];
+    uint32_t n_open = 0, n_refused = 0;
+    fixture_make(&f,
+                 "{\"model_type\": \"llama\", \"num_hidden_layers\": 1, \"hidden_size\": 64, "
+                 "\"intermediate_size\": 64, \"num_attention_heads\": 2, \"vocab_size\": 40, "
+                 "\"max_position_embeddings\": 64}",
+                 IL_DTYPE_F32, 14, NULL);
+    convert(&f, IL_GGUF_RECIPE_Q8_0, path, sizeof path);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    (void)setvbuf(file, NULL, _IONBF, 0);
+    /* The head ends where the tensors' data begin, some 2 KB. */
+    for (long at = 0; at < 2048; at++) {
+        uint8_t byte;
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        assert_int_equal(fread(&byte, 1, 1, file), 1);
+        for (size_t m = 0; m < sizeof masks; m++) {
+            uint8_t other = byte ^ masks[m];
+            il_error err = {0};
+            il_engine_model *model = NULL;
+            il_engine_options options = {.n_threads = 1};
+            assert_int_equal(fseek(file, at, SEEK_SET), 0);
+            assert_int_equal(fwrite(&other, 1, 1, file), 1);
+            if (il_engine_model_open(path, &options, &model, &err) == IL_OK) {
+                n_open++;
+                il_engine_model_close(model);
+            } else {
+                n_refused++;
+                assert_true(err.what[0] != '\0');
+            }
+        }
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        assert_int_equal(fwrite(&byte, 1, 1, file), 1);
+    }
+    (void)fclose(file);
+    assert_true(n_open > 100); /* names and texts that nothing depends on */
+    assert_true(n_refused > 1000);
+    (void)unlink(path);
+    fixture_remove(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fp32_files_give_the_same_logits),
         cmocka_unit_test(quantised_files_stay_within_their_noise),
         cmocka_unit_test(facts_name_the_format),
+        cmocka_unit_test(altered_heads_are_safe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

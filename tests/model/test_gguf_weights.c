@@ -268,7 +268,9 @@ static void refuses_with_words(void **state)
     assert_int_equal(truncate(path, 64), 0);
     refused(IL_E_DAMAGED, "", NULL);
     assert_int_equal(truncate(path, 3), 0);
-    assert_false(il_path_is_gguf(path));
+    assert_true(il_path_is_gguf(path)); /* by its name */
+    refused(IL_E_DAMAGED, "no GGUF file", "copy it again");
+    assert_false(il_path_is_gguf("/dev/null"));
 }
 
 int main(void)

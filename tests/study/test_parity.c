@@ -84,6 +84,7 @@ static struct {
     bool twin;         /* a twin was loaded last */
     const char *dir;   /* what a double loads in place of the model */
     unsigned n_probes; /* answers given */
+    unsigned n_crowds; /* runs of calls at once */
     bool nonfinite;    /* one logit of the answer is */
     bool no_steps;     /* decode gives other tokens than prefill implies */
 } fake;
@@ -153,6 +154,18 @@ static int call_other(il_backend *b, const il_call_request *request, il_call_res
         result->gen_ids[i] = (result->gen_ids[i] + 1) % VOCAB;
     }
     return rc;
+}
+
+/* A crowd that is served one after the other. */
+static int call_each(il_backend *b, const il_call_request *requests, il_call_result *results,
+                     uint32_t n, const il_arrivals *arrivals, il_error *err)
+{
+    (void)arrivals;
+    fake.n_crowds++;
+    for (uint32_t i = 0; i < n; i++) {
+        check_ok(b->ops->call(b, &requests[i], &results[i], err), err);
+    }
+    return IL_OK;
 }
 
 /* Greedy tokens with the five most likely ones at each, in natural logarithms. */
@@ -357,6 +370,23 @@ static void test_wrong_weight_is_caught(void **state)
         assert_int_equal(s.n_parity_reasons, 3);
         assert_true(strstr(s.because, "number formats") != NULL);
     }
+}
+
+/* Calls that run at once bear the verdict as those that run alone do. */
+static void test_crowds_are_flagged_too(void **state)
+{
+    (void)state;
+    seen s;
+    fake.dir = wrong_dir;
+    plant("model.layers.0.mlp.up_proj.weight", 300, 0.01);
+    fake.n_crowds = 0;
+    as_server.call_many = call_each;
+    run_fresh("onnxruntime, concurrency: 2", &s);
+    as_server.call_many = NULL;
+    assert_int_equal(fake.n_crowds, 1);
+    assert_string_equal(s.verdict, "failed");
+    assert_int_equal(s.n_flagged, 3); /* the warm-up went alone */
+    assert_int_equal(s.n_parity_reasons, 3);
 }
 
 /* How small a change of one weight is still caught; printed, and held under one in two hundred. */
@@ -574,6 +604,7 @@ int main(void)
         cmocka_unit_test(test_tolerances),
         cmocka_unit_test(test_right_weights_pass),
         cmocka_unit_test(test_wrong_weight_is_caught),
+        cmocka_unit_test(test_crowds_are_flagged_too),
         cmocka_unit_test(test_smallest_caught),
         cmocka_unit_test(test_wrong_steps_and_nonfinite),
         cmocka_unit_test(test_not_checkable),
