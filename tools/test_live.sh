@@ -5,14 +5,14 @@
 #   tools/test_live.sh BUILD_DIR light|all [--where-possible]
 # A runtime of the set that is not there is a failure. With --where-possible it is only said, in
 # capitals, when the reason is that nobody answers who has it. IL_LIVE_ONLY=WORD runs the tests whose
-# names hold WORD.
+# names hold WORD. IL_LIVE_TIMEOUT_S: for one test, IL_LIVE_INSTALL_S: for one installation.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$(cd "$1" && pwd)
 light="models llama.cpp-light onnxruntime hf-light ollama"
 case $2 in
-light) set_names=$light ;;
-all) set_names="$light llama.cpp hf vllm" ;;
+light) set_names=$light longest=480 ;; # seconds, of one test, on a machine that does much else
+all) set_names="$light llama.cpp hf vllm" longest=1200 ;;
 *) echo "usage: tools/test_live.sh BUILD_DIR light|all [--where-possible]" >&2; exit 1 ;;
 esac
 where_possible=${3:-}
@@ -40,14 +40,14 @@ index_answers() {
 # Did the installation of $1 fail because nobody answered (Go modules come from elsewhere)?
 unreachable() {
     cat "$log/install-$1.log" "$runtimes/.builds/$1"-[0-9]*/install.log 2>/dev/null |
-        grep -Eqi 'temporary failure in name|name or service not known|no such host|connection (refused|reset|timed out)|network is unreachable|i/o timeout|proxyconnect|403 forbidden'
+        grep -Eqi 'temporary failure in name|name or service not known|no such host|connection (refused|reset|timed out)|network is unreachable|i/o timeout|tls handshake timeout|proxyconnect|403 forbidden|disabled by GOPROXY'
 }
 
 live="" absent=""
 for name in $set_names; do
     if [ "$where_possible" = --where-possible ] && [ ! -s "$runtimes/$name/VERSION" ] && ! index_answers; then
         absent="$absent $name"
-    elif "$build/inferlaw" runtimes install "$name" 2>&1 | tee "$log/install-$name.log"; then
+    elif timeout -k 10 "${IL_LIVE_INSTALL_S:-1800}" "$build/inferlaw" runtimes install "$name" 2>&1 | tee "$log/install-$name.log"; then
         live="$live $name"
     elif [ "$where_possible" = --where-possible ] && unreachable "$name"; then
         absent="$absent $name"
@@ -63,7 +63,7 @@ for script in tests/live/test_*"${IL_LIVE_ONLY:-}"*.sh; do
     [ -e "$script" ] || continue
     name=$(basename "$script" .sh)
     began=$(date +%s) rc=0
-    timeout -k 10 "${IL_LIVE_TIMEOUT_S:-1200}" bash "$script" "$build" >"$log/$name.log" 2>&1 </dev/null || rc=$?
+    timeout -k 10 "${IL_LIVE_TIMEOUT_S:-$longest}" bash "$script" "$build" >"$log/$name.log" 2>&1 </dev/null || rc=$?
     took="$(($(date +%s) - began)) s"
     case $rc in
     0)

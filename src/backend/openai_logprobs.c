@@ -120,9 +120,9 @@ int il__openai_logprobs(il_backend *b, const int32_t *ids, uint32_t n_ids, const
         json_object_get(json_array_get(json_object_get(reply, "choices"), 0), "logprobs");
     size_t n = json_array_size(llama ? list : json_object_get(logprobs, "top_logprobs"));
     if (rc == IL_OK && n < n_gen) {
-        rc = n == 0 ? il_fail(err, IL_E_UNSUPPORTED, "this server gives no log-probabilities")
-                    : il_fail(err, IL_E_TOO_FEW, "log-probabilities of %zu tokens, not of %u", n,
-                              n_gen);
+        /* none at all: it cannot, or every token was a piece of a character that never ended */
+        rc = il_fail(err, IL_E_TOO_FEW, "this server gives log-probabilities of %zu tokens, not %u",
+                     n, n_gen);
     }
     for (uint32_t i = 0; rc == IL_OK && i < n_gen; i++) {
         if (llama) {

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 /* The plain C kernels take 0.1 s a token and 100M parameters. */
-enum { PROBE_TOK = 32, SLOW_PROBE_TOK = 12, STEPS = 8, TWIN_LAYERS = 2 };
+enum { PROBE_TOK = 32, SLOW_PROBE_TOK = 12, STEPS = 8, PROBES = 8, TWIN_LAYERS = 2 };
 
 /* What is asked, of whom, and what came back. */
 typedef struct gate {
@@ -229,6 +229,21 @@ static int ask_logits(il__driver *d, gate *g, il_error *why)
     return rc;
 }
 
+/* One probe of its own for each attempt. */
+static int ask_logprobs_once(il__driver *d, gate *g, uint32_t attempt, uint32_t n, il_error *why)
+{
+    uint64_t seed = (uint64_t)il_param_i64(&d->plan->study->top, IL_P_SEED);
+    if (attempt > 0 && g->n_vocab >= 2) {
+        il_study_prompt_ids(seed, "parity probe", attempt, g->n_vocab, g->n_probe, g->ids);
+    }
+    int rc =
+        il__server_probe_ids(d, g->group, attempt, g->n_probe, g->ids, &g->text, &g->leading, why);
+    const char *text = g->text.len > 0 ? il_buf_text(&g->text) : NULL;
+    return rc ? rc
+              : g->ops->logprobs(d->plan->open[g->backend], g->ids, g->n_probe, text, n, g->tops,
+                                 why);
+}
+
 static int ask_logprobs(il__driver *d, gate *g, il_error *why)
 {
     int32_t chosen[STEPS + 1];
@@ -237,11 +252,13 @@ static int ask_logprobs(il__driver *d, gate *g, il_error *why)
     if (!g->tops) {
         return il_fail(why, IL_E_NOMEM, "no memory for log-probabilities");
     }
-    int rc = il__server_probe_ids(d, g->group, g->n_probe, g->ids, &g->text, &g->leading, why);
-    const char *text = g->text.len > 0 ? il_buf_text(&g->text) : NULL;
-    rc =
-        rc ? rc
-           : g->ops->logprobs(d->plan->open[g->backend], g->ids, g->n_probe, text, n, g->tops, why);
+    int rc = ask_logprobs_once(d, g, 0, n, why);
+    /* A server keeps back what is no whole character yet, its log-probabilities too, and random
+     * weights may choose such bytes for ever: another probe leads elsewhere. */
+    for (uint32_t i = 1; rc == IL_E_TOO_FEW && i < PROBES; i++) {
+        *why = (il_error){0};
+        rc = ask_logprobs_once(d, g, i, n, why);
+    }
     if (rc == IL_OK) {
         g->n_tops = n;
         for (uint32_t i = 0; i < n; i++) {

@@ -136,9 +136,9 @@ void il__server_prompts_free(il__server_prompts *prompts); /* NULL is fine */
  * it is. Sets d->salt. */
 /* The parity probe of a server: ids that text keeps apart, that text, and the id that a runtime may
  * put before any text (-1: none). Without a vocabulary at hand ids are left as they are and the
- * text is empty. */
-int il__server_probe_ids(il__driver *d, uint32_t group, uint32_t n, int32_t *ids, il_buf *text,
-                         int32_t *leading, il_error *err);
+ * text is empty. attempt: another probe for each. */
+int il__server_probe_ids(il__driver *d, uint32_t group, uint32_t attempt, uint32_t n, int32_t *ids,
+                         il_buf *text, int32_t *leading, il_error *err);
 int il__server_salt(il__driver *d, uint32_t cell, il_call_request *request, int32_t *ids,
                     il_buf *text, il_error *err);
 int il__server_probe(il__driver *d, uint32_t cell, uint32_t block, il_call_request request,

@@ -218,11 +218,11 @@ static int32_t leading_token(il__server_prompts *p, const il_buf *text, const in
     return leading;
 }
 
-int il__server_probe_ids(il__driver *d, uint32_t group, uint32_t n, int32_t *ids, il_buf *text,
-                         int32_t *leading, il_error *err)
+int il__server_probe_ids(il__driver *d, uint32_t group, uint32_t attempt, uint32_t n, int32_t *ids,
+                         il_buf *text, int32_t *leading, il_error *err)
 {
     uint64_t seed = (uint64_t)il_param_i64(&d->plan->study->top, IL_P_SEED);
-    il_seeded own = il_seeded_of(seed, "parity probe", n);
+    il_seeded own = il_seeded_of(seed, "parity probe", n + ((uint64_t)attempt << 16));
     il__server_prompts *p = prompts_of(d, group, err);
     *leading = -1;
     il_buf_clear(text);

@@ -1,36 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The hf worker on real PyTorch and transformers: the light pair, and the current one where it is
-# part of the set. The same weights must give the same answers as the engine's, in both loops.
+# The hf worker on real PyTorch and transformers, the light pair: the same weights must give the same
+# answers as the engine's, in both loops.
 . "$(dirname "$0")/lib.sh"
 need hf-light
-source=${IL_SOURCE_DIR:?}
-script=$source/workers/python/hf_transformers.py
-small=n_layer=4,d_model=128,n_head=4,vocab_size=1000,n_positions=256
-"$inferlaw" model make -q --suite tr121/tiny-gpt2 --out "$work/models" &&
-    "$inferlaw" model make -q --suite tr121/gpt2-5m --out "$work/models" || fail "model make"
-for family in llama qwen2.5; do
-    "$inferlaw" model make -q --shape "family=$family,$small,n_kv_head=2" --out "$work/models/$family" ||
-        fail "model make $family"
-done
-for family in pythia opt; do
-    "$inferlaw" model make -q --shape "family=$family,$small" --out "$work/models/$family" ||
-        fail "model make $family"
-done
-"$inferlaw" model make -q --shape "family=gemma3,n_layer=6,d_model=128,n_head=4,vocab_size=1000,n_positions=256,n_kv_head=1,sliding_window=16,d_head=32" \
-    --out "$work/models/gemma3" || fail "model make gemma3"
-
-# parity RUNTIME STATUS MODEL [key=value…]
-parity() {
-    local runtime=$1 wanted=$2 model=$3 said
-    shift 3
-    said=$(python3 "$source/tests/live/worker_parity.py" "$build/inferlaw-worker-native" \
-        "$runtimes/$runtime/bin/python" "$script" "$work/models/$model" "$@" 2>>"$work/stderr")
-    local status=$?
-    echo "$runtime $model $*: $said"
-    [ $status -eq "$wanted" ] || fail "$runtime $model $*: status $status, not $wanted"
-}
-
+. "$(dirname "$0")/hf_models.sh"
 for model in tiny-gpt2 gpt2-5m llama qwen2.5 pythia opt; do
     parity hf-light 0 $model
 done
@@ -44,21 +18,6 @@ parity hf-light 3 gpt2-5m attention=sdpa
 parity hf-light 3 gpt2-5m kv_cache=static
 parity hf-light 3 gpt2-5m launch=compile
 parity hf-light 3 gpt2-5m launch=graph
-
-case " ${IL_LIVE:-} " in
-*" hf "*)
-    for model in gpt2-5m llama qwen2.5 pythia opt gemma3; do
-        parity hf 0 $model
-    done
-    parity hf 0 gpt2-5m kv_cache=static
-    parity hf 0 gemma3 kv_cache=static
-    parity hf 0 gpt2-5m attention=eager
-    parity hf 0 gpt2-5m attention=flash
-    parity hf 0 gpt2-5m logits=all compat=tr121
-    parity hf 0 gpt2-5m dtype=fp16 tolerance=0.01
-    parity hf 0 gpt2-5m launch=compile
-    ;;
-esac
 
 cat >"$work/study.yaml" <<EOF
 run_name: hf_live
