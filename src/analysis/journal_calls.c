@@ -2,6 +2,7 @@
 #include "analysis/journal_calls.h"
 
 #include "analysis/arms.h"
+#include "analysis/journal_backends.h"
 #include "analysis/journal_parity.h"
 #include "analysis/journal_plan.h"
 #include "base/json.h"
@@ -622,6 +623,7 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
     int rc = il_vector_resize(&f->call_memory, j->scratch_dir, (size_t)j->n_calls, err);
     f->calls = f->call_memory.data;
     rc = rc ? rc : il__journal_plan_facts(j->plan, f, err);
+    rc = rc ? rc : il__backends_read(j->plan, f, err);
     const il__call *calls = j->calls.data;
     for (int64_t i = 0; i < j->n_calls && rc == IL_OK; i++) {
         if (calls[i].seen && !calls[i].is_warmup && strcmp(calls[i].status, "ok") == 0 &&
