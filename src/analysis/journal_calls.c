@@ -364,9 +364,7 @@ static int add_sentinel(load *l, const json_t *line, il_error *err)
 
 static void copy_short(char out[8], const char *text)
 {
-    size_t n = text ? strnlen(text, 7) : 0;
-    memcpy(out, text ? text : "", n);
-    out[n] = '\0';
+    (void)snprintf(out, 8, "%.7s", text ? text : "");
 }
 
 static int add_ceiling(load *l, const json_t *line, il_error *err)

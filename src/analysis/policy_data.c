@@ -286,7 +286,8 @@ static int of_time(const il__run *run, const il_plan_backend *base, const il_pla
     il__duel duel = {.x = x, .threshold = log(out->threshold)};
     duel.batch = kind == IL__REMEDY_BATCHING ? log(remedy->batch_size / base->batch_size) : 0;
     rc = il__block_table_build(run, series, 2 * n, &duel.table, err);
-    (void)snprintf(row, sizeof row, "%s|%s|%s", out->limit, base->name, remedy->name);
+    /* Every remedy of a base sees the same resamples: the base has one interval. */
+    (void)snprintf(row, sizeof row, "%s|%s", out->limit, base->name);
     il_stream stream = il_stream_open(run->seed, "policy.csv", row);
     if (rc == IL_OK && duel.table.n_blocks > 0) {
         rc = il__duel_resample(&duel, run->n_resamples_own, &stream, out, err);

@@ -29,7 +29,7 @@ static const char *size_words(const il__policy *p, double log_size, char out[48]
 
 static const char *gain_words(const il__policy *p, char out[96])
 {
-    (void)snprintf(out, 96, "%.3g times [%.3g, %.3g]", exp(p->gain.estimate), exp(p->gain.low),
+    (void)snprintf(out, 96, "%.4g times (%.4g to %.4g)", exp(p->gain.estimate), exp(p->gain.low),
                    exp(p->gain.high));
     return out;
 }

@@ -22,6 +22,7 @@ typedef struct il_facts {
     il_artifact laws, leave_one_out, law_points, law_curves, baselines, shape_costs;
     il_artifact noise, blocks, sampling, tails, steps, steady, regimes, crossovers;
     il_artifact first_limit, rankings, efficiency, claims;
+    il_artifact policy;
     il_artifact equivalence;
     il_artifact cold_start, cold_law, cold_risk, warmup_policy;
     il_artifact parity, memory, energy, early_stop;
