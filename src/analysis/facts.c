@@ -19,6 +19,13 @@ void il_run_facts_free(il_run_facts *facts)
         free(facts->parity[i].model);
         free(facts->parity[i].because);
     }
+    for (size_t i = 0; i < facts->n_backends; i++) {
+        free(facts->backends[i].name);
+        for (size_t k = 0; k < IL_ASPECT_COUNT; k++) {
+            free(facts->backends[i].aspect[k]);
+        }
+    }
+    free(facts->backends);
     free(facts->parity);
     free(facts->models);
     free(facts->cells);

@@ -41,6 +41,28 @@ typedef struct il_plan_cell {
     double bytes_per_step, flops_prefill, flops_decode_step; /* NaN unknown */
 } il_plan_cell;
 
+/* What an entry of the study's backends is made of, by its key in the plan. */
+/* clang-format off */
+#define IL_ASPECT_MAP(X)                                                                           \
+    X(kind) X(server) X(endpoint) X(device) X(dtype) X(weights) X(launch) X(compile_mode)          \
+    X(attention) X(kv_cache) X(provider) X(isa) X(logits) X(compat) X(affinity) X(threads)         \
+    X(concurrency) X(batch_size)
+/* clang-format on */
+
+typedef enum il_aspect {
+#define IL_ASPECT_ENUM(name) IL_ASPECT_##name,
+    IL_ASPECT_MAP(IL_ASPECT_ENUM)
+#undef IL_ASPECT_ENUM
+        IL_ASPECT_COUNT
+} il_aspect;
+
+typedef struct il_plan_backend {
+    char *name;                    /* owned, as the texts */
+    char *aspect[IL_ASPECT_COUNT]; /* NULL: the plan does not say */
+    double batch_size;
+    bool reference; /* our own engine */
+} il_plan_backend;
+
 typedef struct il_closure {
     uint32_t cell, block;
     double ms;
@@ -129,6 +151,8 @@ typedef struct il_run_facts {
     bool rank_reference; /* the reference engine stands in the contest */
     il_plan_model *models;
     size_t n_models;
+    il_plan_backend *backends; /* in the order of the study */
+    size_t n_backends;
     il_plan_cell *cells;
     size_t n_cells;
     il_closure *closures;

@@ -2,6 +2,7 @@
 #include "analysis/journal_calls.h"
 
 #include "analysis/arms.h"
+#include "analysis/journal_backends.h"
 #include "analysis/journal_stages.h"
 #include "analysis/journal_parity.h"
 #include "analysis/journal_probe.h"
@@ -365,9 +366,7 @@ static int add_sentinel(load *l, const json_t *line, il_error *err)
 
 static void copy_short(char out[8], const char *text)
 {
-    size_t n = text ? strnlen(text, 7) : 0;
-    memcpy(out, text ? text : "", n);
-    out[n] = '\0';
+    (void)snprintf(out, 8, "%.7s", text ? text : "");
 }
 
 static int add_ceiling(load *l, const json_t *line, il_error *err)
@@ -553,6 +552,7 @@ static int finish_facts(il__journal *j, il_run_facts *f, il_error *err)
     int rc = il_vector_resize(&f->call_memory, j->scratch_dir, (size_t)j->n_calls, err);
     f->calls = f->call_memory.data;
     rc = rc ? rc : il__journal_plan_facts(j->plan, f, err);
+    rc = rc ? rc : il__backends_read(j->plan, f, err);
     const il__call *calls = j->calls.data;
     for (int64_t i = 0; i < j->n_calls && rc == IL_OK; i++) {
         if (calls[i].seen && !calls[i].is_warmup && strcmp(calls[i].status, "ok") == 0 &&

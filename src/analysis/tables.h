@@ -90,6 +90,7 @@ void il__stream_row(char *out, size_t out_bytes, const il__run *run, il_text_id 
     X(il__write_efficiency)                                                                        \
     X(il__write_limits)                                                                            \
     X(il__write_rankings)                                                                          \
+    X(il__write_policy)                                                                            \
     X(il__write_medians)                                                                           \
     X(il__write_parity)                                                                            \
     X(il__write_equivalence)                                                                       \

@@ -58,6 +58,7 @@ static int tables_load(il_facts *f, il_error *err)
                 {"first_limit.csv", &f->first_limit, false},
                 {"rankings.csv", &f->rankings, false},
                 {"efficiency.csv", &f->efficiency, false},
+                {"policy.csv", &f->policy, false},
                 {"claims.csv", &f->claims, false},
                 {"cold_start.csv", &f->cold_start, false},
                 {"cold_law.csv", &f->cold_law, false},

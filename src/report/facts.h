@@ -23,6 +23,7 @@ typedef struct il_facts {
     il_artifact noise, blocks, sampling, tails, steps, steady, regimes, crossovers;
     il_artifact first_limit, rankings, efficiency, claims;
     il_artifact equivalence, prefix_cache;
+    il_artifact policy;
     il_artifact cold_start, cold_law, cold_risk, warmup_policy;
     il_artifact parity, memory, energy, early_stop;
 } il_facts;

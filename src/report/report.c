@@ -34,6 +34,7 @@ static void document_make(il__doc *doc, const il_facts *facts, const il_findings
     il__report_limits(doc, facts);
     il__report_rankings(doc, facts);
     il__report_efficiency(doc, facts);
+    il__report_policy(doc, facts);
     il__report_claims(doc, facts);
     il__report_cold(doc, facts, pictures);
     il__report_optional(doc, facts);

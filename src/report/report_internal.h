@@ -35,6 +35,9 @@ void il__report_crossovers(il__doc *doc, const il_facts *facts);
 void il__report_limits(il__doc *doc, const il_facts *facts);
 void il__report_rankings(il__doc *doc, const il_facts *facts);
 void il__report_efficiency(il__doc *doc, const il_facts *facts);
+/* When quantisation, batching, compilation or another runtime becomes necessary. Left out without
+ * rows of policy.csv. */
+void il__report_policy(il__doc *doc, const il_facts *facts);
 void il__report_claims(il__doc *doc, const il_facts *facts);
 void il__report_cold(il__doc *doc, const il_facts *facts, const il__pictures *pictures);
 void il__report_memory(il__doc *doc, const il_facts *facts);

@@ -65,19 +65,45 @@ static json_t *model_json(const il_study_model *m)
     return item;
 }
 
+/* What tells two entries apart, for the analysis that says which remedy made the difference. */
+static int put_aspects(const il_param_set *set, json_t *backend)
+{
+    static const struct {
+        const char *key;
+        il_param_id id;
+    } texts[] = {{"server", IL_P_SERVER},       {"endpoint", IL_P_ENDPOINT},
+                 {"weights", IL_P_WEIGHTS},     {"launch", IL_P_LAUNCH},
+                 {"attention", IL_P_ATTENTION}, {"compile_mode", IL_P_COMPILE_MODE},
+                 {"kv_cache", IL_P_KV_CACHE},   {"provider", IL_P_PROVIDER},
+                 {"affinity", IL_P_AFFINITY}};
+    int bad = json_object_set_new(backend, "concurrency",
+                                  json_integer(il_param_i64(set, IL_P_CONCURRENCY)));
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const char *text = il_param_text(set, texts[i].id);
+        bad |= json_object_set_new(backend, texts[i].key, json_string(text ? text : ""));
+    }
+    return bad;
+}
+
 static json_t *backend_json(const il_plan *p, uint32_t i)
 {
     const il_study_backend *b = &p->study->backends[i];
     const il_param_set *set = &b->set;
     bool reference = p->ops[i] && (p->ops[i]->caps & IL_CAP_REFERENCE);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s?,s:b,s:s}", "name", b->name,
-                     "kind", b->kind, "kind_asked", b->kind_asked, "device",
-                     il_param_text(set, IL_P_DEVICE), "dtype", il_param_text(set, IL_P_DTYPE),
-                     "batch_size", (json_int_t)il_param_i64(set, IL_P_BATCH_SIZE), "threads",
-                     (json_int_t)il_param_i64(set, IL_P_THREADS), "isa",
-                     il_param_text(set, IL_P_ISA), "logits", il_param_text(set, IL_P_LOGITS),
-                     "compat", il_param_text(set, IL_P_COMPAT), "url", il_param_text(set, IL_P_URL),
-                     "reference", reference, "replication", il_plan_replication(p, i));
+    json_t *out =
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s?,s:b,s:s}", "name", b->name, "kind",
+                  b->kind, "kind_asked", b->kind_asked, "device", il_param_text(set, IL_P_DEVICE),
+                  "dtype", il_param_text(set, IL_P_DTYPE), "batch_size",
+                  (json_int_t)il_param_i64(set, IL_P_BATCH_SIZE), "threads",
+                  (json_int_t)il_param_i64(set, IL_P_THREADS), "isa", il_param_text(set, IL_P_ISA),
+                  "logits", il_param_text(set, IL_P_LOGITS), "compat",
+                  il_param_text(set, IL_P_COMPAT), "url", il_param_text(set, IL_P_URL), "reference",
+                  reference, "replication", il_plan_replication(p, i));
+    if (out && put_aspects(set, out) != 0) {
+        json_decref(out);
+        return NULL;
+    }
+    return out;
 }
 
 static json_t *cell_json(const il_plan *p, uint32_t i)
