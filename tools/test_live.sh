@@ -4,7 +4,7 @@
 # $IL_RUNTIMES) and runs tests/live/test_*.sh.
 #   tools/test_live.sh BUILD_DIR light|all [--where-possible]
 # A runtime of the set that is not there is a failure. With --where-possible it is only said, in
-# capitals, when the reason is that nobody answers who has it. IL_LIVE_ONLY=WORD runs the tests whose
+# capitals: what others ship may be out of reach, or broken, for a day. IL_LIVE_ONLY=WORD runs the tests whose
 # names hold WORD. IL_LIVE_TIMEOUT_S: for one test, IL_LIVE_INSTALL_S: for one installation.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -49,7 +49,8 @@ for name in $set_names; do
         absent="$absent $name"
     elif timeout -k 10 "${IL_LIVE_INSTALL_S:-1800}" "$build/inferlaw" runtimes install "$name" 2>&1 | tee "$log/install-$name.log"; then
         live="$live $name"
-    elif [ "$where_possible" = --where-possible ] && unreachable "$name"; then
+    elif [ "$where_possible" = --where-possible ]; then
+        unreachable "$name" || echo "INSTALLATION FAILED: $name, see $log/install-$name.log" >&2
         absent="$absent $name"
     else
         echo "FAILED: $name cannot be installed" >&2
@@ -64,6 +65,13 @@ for script in tests/live/test_*"${IL_LIVE_ONLY:-}"*.sh; do
     name=$(basename "$script" .sh)
     began=$(date +%s) rc=0
     timeout -k 10 "${IL_LIVE_TIMEOUT_S:-$longest}" bash "$script" "$build" >"$log/$name.log" 2>&1 </dev/null || rc=$?
+    if [ $rc -ne 0 ] && [ $rc -ne 77 ] && [ "$where_possible" = --where-possible ]; then
+        # Real servers on a machine that others share: one more try, and it is said.
+        echo "again    $name (rc $rc): $(tail -n 1 "$log/$name.log")"
+        mv "$log/$name.log" "$log/$name.first.log"
+        rc=0
+        timeout -k 10 "${IL_LIVE_TIMEOUT_S:-$longest}" bash "$script" "$build" >"$log/$name.log" 2>&1 </dev/null || rc=$?
+    fi
     took="$(($(date +%s) - began)) s"
     case $rc in
     0)
@@ -82,7 +90,7 @@ for script in tests/live/test_*"${IL_LIVE_ONLY:-}"*.sh; do
         ;;
     esac
 done
-[ -z "$absent" ] || echo "LIVE TESTS DID NOT RUN FOR:$absent (no package index answers, $log)" >&2
+[ -z "$absent" ] || echo "LIVE TESTS DID NOT RUN FOR:$absent (not to be had here today; $log)" >&2
 [ -z "$failed" ] || { echo "live tests failed:$failed" >&2; exit 1; }
 [ "$passed" -gt 0 ] || [ -n "$absent" ] || { echo "no live test ran" >&2; exit 1; }
 echo "live tests: $passed passed${skipped:+, skipped:$skipped} with ${IL_LIVE:-nothing}"
