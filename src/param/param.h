@@ -63,7 +63,7 @@ typedef enum il_param_type {
 #define IL_SCOPE_RUNTIMES       0x10000000u
 #define IL_SCOPE_INSTALL        0x20000000u
 #define IL_SCOPE_ENERGY         0x100000000u /* the section `energy` */
-#define IL_SCOPE_ANY_VERB       0x80000000u /* --help, --quiet … */
+#define IL_SCOPE_ANY_VERB       0x80000000u  /* --help, --quiet … */
 
 typedef struct il_param {
     const char *name; /* study-file key; the flag is --name with '_' as '-' */
