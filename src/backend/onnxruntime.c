@@ -52,6 +52,12 @@ static int check_entry(const il__python_backend *p, il_error *err)
     const char *provider = il_param_text(p->process.entry, IL_P_PROVIDER);
     const char *device = il_param_text(p->process.entry, IL_P_DEVICE);
     bool on_gpu = strcmp(device, "cuda") == 0;
+    if (!on_gpu && strcmp(il_param_text(p->process.entry, IL_P_DTYPE), "bf16") == 0) {
+        int rc = il_fail(err, IL_E_UNSUPPORTED,
+                         "ONNX Runtime's CPU provider has no bf16 matrix product");
+        il_error_hint(err, "dtype: fp32 or fp16, or device: cuda");
+        return rc;
+    }
     if (strcmp(provider, "auto") == 0 || (strcmp(provider, "cpu") != 0) == on_gpu) {
         return IL_OK;
     }

@@ -238,9 +238,9 @@ static void put_prefix_cache(il__doc *doc, const il_facts *f)
     il__doc_say(
         doc,
         "One prompt was sent twice between two new ones, in every block: a cache of prompts "
-        "was at work in %zu of %zu cells, was not in %zu, and cannot be told in %zu. The "
-        "times of this report are of prompts that no call before them had sent, so a cache "
-        "that is on does not shorten them.",
+        "was at work in %zu of %zu cells, was not in %zu, and cannot be told in %zu. Prompts "
+        "made of ids were new in every call, so a cache that is on does not shorten their "
+        "times; a prompt given as text is the same each time, and it may.",
         n[0], t->n_rows, n[1], n[2]);
     (void)il__doc_artifact(doc, f, t, "", columns, COUNT_OF(columns), NULL, NULL);
 }

@@ -164,8 +164,8 @@ static void check_cell(il_plan *p, il_cell *c, const il_error *opened)
 
 /* --- sizes and estimates ---------------------------------------------------------------------- */
 
-/* Time of a start that no size explains: imports, a server coming up, compilation. Measured on two
- * cores shared with other work (docs/runtimes.md); an order of magnitude for others. */
+/* Time of a start that no size explains: imports, a server coming up, compilation. Guesses of the
+ * right order for a quiet CPU, as all of a plan's times are. */
 static double start_ms(const il_study_backend *b)
 {
     const struct {
