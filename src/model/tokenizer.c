@@ -419,3 +419,23 @@ int il_tokenizer_words(il_tokenizer *t, il_token_ids *out, il_error *err)
     il_token_ids_free(&back);
     return rc;
 }
+
+int il_tokenizer_text(const il_tokenizer *t, const int32_t *ids, size_t n, bool keep_special,
+                      char *out, size_t out_bytes, size_t *n_bytes, il_error *err)
+{
+    il_buf text;
+    il_buf_init(&text, (size_t)1 << 30);
+    int rc = il_tokenizer_decode(t, ids, n, keep_special, &text, err);
+    if (rc == IL_OK && text.len >= out_bytes) {
+        rc = il_fail(err, IL_E_RANGE, "the text has %zu bytes, there is room for %zu", text.len,
+                     out_bytes > 0 ? out_bytes - 1 : 0);
+    }
+    if (rc == IL_OK) {
+        memcpy(out, il_buf_text(&text), text.len + 1);
+        if (n_bytes) {
+            *n_bytes = text.len;
+        }
+    }
+    il_buf_free(&text);
+    return rc;
+}

@@ -53,4 +53,12 @@ grep -q 'IL_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" && sanitize=-fsanitize=add
 # shellcheck disable=SC2086
 cc $sanitize -o "$work/try" "$work/try.c" $flags 2>"$work/err" || fail "cc: $(head -n 3 "$work/err")"
 "$work/try" >/dev/null || fail "the engine in another program"
+# The example: a model whose file holds its own vocabulary writes the prompt and four tokens more.
+# shellcheck disable=SC2086
+cc $sanitize -o "$work/generate" "$root/share/inferlaw/examples/generate.c" $flags 2>"$work/err" ||
+    fail "generate.c: $(head -n 3 "$work/err")"
+"$build/inferlaw" model make --suite tr121/gpt2-5m --format gguf --gguf-type Q8_0 --out "$work" >/dev/null 2>&1
+"$work/generate" "$work/gpt2-5m-Q8_0.gguf" Hello 4 >"$work/text" 2>"$work/err" || fail "generate: $(cat "$work/err")"
+[ "$(head -c 5 "$work/text")" = Hello ] && [ "$(wc -c <"$work/text")" -gt 9 ] || fail "generate wrote $(cat "$work/text")"
+"$work/generate" "$work/nothing.gguf" Hello 4 2>&1 | grep -q '^generate: ' || fail "generate takes a file that is not there"
 [ $failures -eq 0 ]
