@@ -576,9 +576,11 @@ SPAN = rf"({NUMBER})(?: \(({NUMBER}) to ({NUMBER})\))?"
 def said(what, value, text):
     """A printed number is the value rounded to the digits it has."""
     if text:
-        digits = len(text.split(".")[1]) if "." in text else 0
-        same(what, value, float(text), 0 if "e" not in text else 6e-3,
-             0.5000001 * 10.0**-digits)
+        mantissa, _, power = text.partition("e")
+        digits = len(mantissa.split(".")[1]) if "." in mantissa else 0
+        # %.2g drops a last zero: "2e-05" stands for 2.0e-05
+        digits = max(digits, 1) if power else digits
+        same(what, value, float(text), 0, 0.5000001 * 10.0**(int(power or 0) - digits))
 
 
 def check_report(run, medians):
