@@ -336,6 +336,9 @@ def check_noise(run):
                        "e2e_kv": ("t0_ns", "t_end_ns")}[mode]
         for (cell_of, block, pair, arm), calls in run.arms.items():
             times = [o[last] - o[first] for o in calls if o["status"] == "ok"]
+            told = [o.get("server_prefill_ms") for o in calls if o["status"] == "ok"]
+            if mode == "prefill":  # a server's own time of the pass, where it tells one
+                times = [t if s is None else s * 1e6 for t, s in zip(times, told)]
             if cell_of == cid and times:
                 arms.setdefault((block, pair), {})[arm] = median(times)
         ratios = [a["b"] / a["a"] for a in arms.values() if len(a) == 2]

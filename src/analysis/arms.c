@@ -39,7 +39,7 @@ static bool median_arm(const il__arm_call *calls, size_t n, double *values, il_a
         size_t known = 0;
         for (size_t i = 0; i < n; i++) {
             double ms = part == PREFILL  ? calls[i].prefill_ms
-                        : part == DECODE ? calls[i].e2e_ms - calls[i].prefill_ms
+                        : part == DECODE ? calls[i].decode_ms
                                          : calls[i].e2e_ms;
             if (!isnan(calls[i].e2e_ms) && !isnan(ms)) {
                 values[known++] = ms;

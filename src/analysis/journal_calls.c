@@ -331,7 +331,13 @@ static int add_aa(load *l, const json_t *line, il_error *err)
     const char *status = text_of(line, "status");
     const char *arm = text_of(line, "arm");
     bool ok = status && strcmp(status, "ok") == 0;
-    il__arm_call call = {.prefill_ms = ok ? ms_between(line, "t0_ns", "t_first_ns") : NAN,
+    double server_ms =
+        number(line, "server_prefill_ms"); /* as in the rows, the server's own time */
+    double client_ms = ms_between(line, "t0_ns", "t_first_ns");
+    il__arm_call call = {.prefill_ms = !ok                ? NAN
+                                       : isnan(server_ms) ? client_ms
+                                                          : server_ms,
+                         .decode_ms = ok ? ms_between(line, "t_first_ns", "t_end_ns") : NAN,
                          .e2e_ms = ok ? ms_between(line, "t0_ns", "t_end_ns") : NAN,
                          .arm_b = arm && strcmp(arm, "b") == 0,
                          .at = v->count};

@@ -105,12 +105,13 @@ static int write_arm_call(il__driver *d, const arm *a, const il_call_result *r, 
     bool flagged = r && strcmp(r->status, "flagged") == 0;
     const char *reason = r ? (flagged && r->reason[0] ? r->reason : NULL) : il_code_name(why->code);
     json_t *line = json_pack(
-        "{s:I,s:I,s:s,s:I,s:I,s:s,s:s?,s:o,s:o,s:o,s:o,s:o}", "cell", (json_int_t)a->cell, "block",
-        (json_int_t)a->block, "arm", a->is_b ? "b" : "a", "pair", (json_int_t)a->pair, "rep",
-        (json_int_t)*a->done, "status", r ? (flagged ? "flagged" : "ok") : "error", "reason",
+        "{s:I,s:I,s:s,s:I,s:I,s:s,s:s?,s:o,s:o,s:o,s:o,s:o,s:O?}", "cell", (json_int_t)a->cell,
+        "block", (json_int_t)a->block, "arm", a->is_b ? "b" : "a", "pair", (json_int_t)a->pair,
+        "rep", (json_int_t)*a->done, "status", r ? (flagged ? "flagged" : "ok") : "error", "reason",
         reason, "t0_ns", int_or_null(r, r ? r->t0_ns : 0), "t_first_ns",
         int_or_null(r, r ? r->t_first_ns : 0), "t_end_ns", int_or_null(r, r ? r->t_end_ns : 0),
-        "decode_steps", int_or_null(r, r ? r->n_steps : 0), "state", state ? state : json_null());
+        "decode_steps", int_or_null(r, r ? r->n_steps : 0), "state", state ? state : json_null(),
+        "server_prefill_ms", r ? json_object_get(r->server, "prefill_ms") : NULL);
     ++*a->done;
     return il_journal_write(d->journal, "aa", line, err);
 }
