@@ -12,7 +12,7 @@ typedef struct il__arm_call {
     uint32_t cell, block, pair, rep;
     bool arm_b;
     double prefill_ms, decode_ms, e2e_ms; /* NaN: the call failed */
-    size_t at;                 /* place in the journal */
+    size_t at;                            /* place in the journal */
 } il__arm_call;
 
 /* The arms of the calls, by cell, block, pair and arm: il_aa, for the caller to free in every case.
