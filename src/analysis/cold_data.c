@@ -156,8 +156,9 @@ bool il__cold_read(const json_t *line, uint64_t at, il_cold_start *out)
 
 /* --- groups ----------------------------------------------------------------------------------- */
 
-static int same_sample(const il_cold_start *a, const il_cold_start *b)
+static int same_sample(const void *pa, const void *pb)
 {
+    const il_cold_start *a = pa, *b = pb;
     int by_cell = (a->cell > b->cell) - (a->cell < b->cell);
     int by_state = by_cell ? by_cell : (int)a->warm - (int)b->warm;
     return by_state ? by_state : (a->sample > b->sample) - (a->sample < b->sample);
@@ -166,20 +167,14 @@ static int same_sample(const il_cold_start *a, const il_cold_start *b)
 static int by_sample(const void *pa, const void *pb)
 {
     const il_cold_start *a = pa, *b = pb;
-    int order = same_sample(a, b);
+    int order = same_sample(pa, pb);
     return order ? order : (a->at > b->at) - (a->at < b->at);
 }
 
 size_t il__cold_sort(il_cold_start *starts, size_t n)
 {
-    size_t kept = 0;
     il_sort_records(starts, n, sizeof *starts, by_sample);
-    for (size_t i = 0; i < n; i++) {
-        if (i + 1 == n || same_sample(&starts[i], &starts[i + 1]) != 0) {
-            starts[kept++] = starts[i];
-        }
-    }
-    return kept;
+    return il_keep_last(starts, n, sizeof *starts, same_sample);
 }
 
 il_cold_group il__cold_group_at(const il_cold_start *starts, size_t n, size_t from)

@@ -93,8 +93,9 @@ bool il__energy_read(const json_t *line, size_t index, uint64_t at, il_energy_sa
     return isfinite(out->decode_j);
 }
 
-static int same_sample(const il_energy_sample *a, const il_energy_sample *b)
+static int same_sample(const void *pa, const void *pb)
 {
+    const il_energy_sample *a = pa, *b = pb;
     int by_cell = (a->cell > b->cell) - (a->cell < b->cell);
     int by_meter = by_cell ? by_cell : strcmp(a->meter, b->meter);
     return by_meter ? by_meter : (a->sample > b->sample) - (a->sample < b->sample);
@@ -103,18 +104,12 @@ static int same_sample(const il_energy_sample *a, const il_energy_sample *b)
 static int by_sample(const void *pa, const void *pb)
 {
     const il_energy_sample *a = pa, *b = pb;
-    int order = same_sample(a, b);
+    int order = same_sample(pa, pb);
     return order ? order : (a->at > b->at) - (a->at < b->at);
 }
 
 size_t il__energy_sort(il_energy_sample *samples, size_t n)
 {
-    size_t kept = 0;
     il_sort_records(samples, n, sizeof *samples, by_sample);
-    for (size_t i = 0; i < n; i++) {
-        if (i + 1 == n || same_sample(&samples[i], &samples[i + 1]) != 0) {
-            samples[kept++] = samples[i];
-        }
-    }
-    return kept;
+    return il_keep_last(samples, n, sizeof *samples, same_sample);
 }

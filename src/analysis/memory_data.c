@@ -74,8 +74,9 @@ bool il__memory_read(const json_t *line, uint64_t at, il_memory_rung *out)
     return false;
 }
 
-static int same_rung(const il_memory_rung *a, const il_memory_rung *b)
+static int same_rung(const void *pa, const void *pb)
 {
+    const il_memory_rung *a = pa, *b = pb;
     int by_axis = (a->axis > b->axis) - (a->axis < b->axis);
     int by_cell = (a->cell > b->cell) - (a->cell < b->cell);
     int by_x = (a->x > b->x) - (a->x < b->x);
@@ -88,20 +89,14 @@ static int same_rung(const il_memory_rung *a, const il_memory_rung *b)
 static int by_rung(const void *pa, const void *pb)
 {
     const il_memory_rung *a = pa, *b = pb;
-    int order = same_rung(a, b);
+    int order = same_rung(pa, pb);
     return order ? order : (a->at > b->at) - (a->at < b->at);
 }
 
 size_t il__memory_sort(il_memory_rung *rungs, size_t n)
 {
-    size_t kept = 0;
     il_sort_records(rungs, n, sizeof *rungs, by_rung);
-    for (size_t i = 0; i < n; i++) {
-        if (i + 1 == n || same_rung(&rungs[i], &rungs[i + 1]) != 0) {
-            rungs[kept++] = rungs[i];
-        }
-    }
-    return kept;
+    return il_keep_last(rungs, n, sizeof *rungs, same_rung);
 }
 
 void il__memory_climb_add(il_memory_climb *c, const il_memory_rung *rung)

@@ -9,20 +9,6 @@
 static const il_param_id told[] = {IL_P_LAUNCH, IL_P_COMPILE_MODE, IL_P_ATTENTION, IL_P_KV_CACHE,
                                    IL_P_COMPAT};
 
-static const il__python_kind kind = {
-    .ops = &il__backend_hf,
-    .script = "workers/python/hf_transformers.py",
-    .runtimes = {"hf", "hf-light"},
-    .packages = {"torch", "transformers"},
-    .told = told,
-    .n_told = sizeof told / sizeof *told,
-};
-
-static int hf_open(const il_param_set *entry, il_backend **out, il_error *err)
-{
-    return il__python_open(&kind, entry, out, err);
-}
-
 static bool entry_is(const il__python_backend *p, il_param_id id, const char *text)
 {
     return strcmp(il_param_text(p->process.entry, id), text) == 0;
@@ -49,38 +35,23 @@ static int check_entry(const il__python_backend *p, il_error *err)
     return rc;
 }
 
-static int hf_supports(il_backend *b, const il_backend_model *model, il_error *err)
+static const il__python_kind kind = {
+    .ops = &il__backend_hf,
+    .script = "workers/python/hf_transformers.py",
+    .runtimes = {"hf", "hf-light"},
+    .packages = {"torch", "transformers"},
+    .told = told,
+    .n_told = sizeof told / sizeof *told,
+    .check_entry = check_entry,
+};
+
+static int hf_open(const il_param_set *entry, il_backend **out, il_error *err)
 {
-    il__python_backend *p = (il__python_backend *)b;
-    il_shape shape;
-    int rc = il__check_model_dir(model, err);
-    if (rc != IL_OK || il__process_has_command(&p->process)) {
-        return rc; /* a worker of the user's own knows its limits, and says so at load */
-    }
-    rc = check_entry(p, err);
-    if (rc == IL_OK) {
-        rc = il_shape_from_dir(model->path, &shape, err);
-    }
-    if (rc == IL_OK) {
-        rc = il__check_positions(&shape, model, err);
-    }
-    if (rc == IL_OK) {
-        rc = il__python_check_device(p, err);
-    }
-    return rc == IL_OK ? il__python_ready(p, err) : rc;
+    return il__python_open(&kind, entry, out, err);
 }
 
 const il_backend_ops il__backend_hf = {
-    .version = IL_BACKEND_VERSION,
+    IL__PYTHON_OPS,
     .kind = "hf",
-    .caps = IL__PROCESS_CAPS,
     .open = hf_open,
-    .supports = hf_supports,
-    .load = il__python_load,
-    .prepare = il__process_prepare,
-    .call = il__process_call,
-    .logits = il__process_logits,
-    .unload = il__process_unload,
-    .pid = il__process_pid,
-    .close = il__process_close,
 };

@@ -11,21 +11,6 @@
 
 static const il_param_id told[] = {IL_P_PROVIDER};
 
-static const il__python_kind kind = {
-    .ops = &il__backend_onnxruntime,
-    .script = "workers/python/onnxruntime_worker.py",
-    .runtimes = {"onnxruntime"},
-    .packages = {"onnxruntime", "numpy"},
-    .told = told,
-    .n_told = sizeof told / sizeof *told,
-    .takes_file = true,
-};
-
-static int onnxruntime_open(const il_param_set *entry, il_backend **out, il_error *err)
-{
-    return il__python_open(&kind, entry, out, err);
-}
-
 /* The file made for this model, else one that the checkpoint directory brings: the worker is given
  * the directory then and finds it by the same names. */
 static int check_file(const il_backend_model *model, il_error *err)
@@ -67,41 +52,25 @@ static int check_entry(const il__python_backend *p, il_error *err)
     return rc;
 }
 
-static int onnxruntime_supports(il_backend *b, const il_backend_model *model, il_error *err)
+static const il__python_kind kind = {
+    .ops = &il__backend_onnxruntime,
+    .script = "workers/python/onnxruntime_worker.py",
+    .runtimes = {"onnxruntime"},
+    .packages = {"onnxruntime", "numpy"},
+    .told = told,
+    .n_told = sizeof told / sizeof *told,
+    .takes_file = true,
+    .check_entry = check_entry,
+    .check_file = check_file,
+};
+
+static int onnxruntime_open(const il_param_set *entry, il_backend **out, il_error *err)
 {
-    il__python_backend *p = (il__python_backend *)b;
-    il_shape shape;
-    int rc = il__check_model_dir(model, err);
-    if (rc != IL_OK || il__process_has_command(&p->process)) {
-        return rc;
-    }
-    rc = check_entry(p, err);
-    if (rc == IL_OK) {
-        rc = il_shape_from_dir(model->path, &shape, err);
-    }
-    if (rc == IL_OK) {
-        rc = il__check_positions(&shape, model, err);
-    }
-    if (rc == IL_OK) {
-        rc = il__python_check_device(p, err);
-    }
-    if (rc == IL_OK) {
-        rc = check_file(model, err);
-    }
-    return rc == IL_OK ? il__python_ready(p, err) : rc;
+    return il__python_open(&kind, entry, out, err);
 }
 
 const il_backend_ops il__backend_onnxruntime = {
-    .version = IL_BACKEND_VERSION,
+    IL__PYTHON_OPS,
     .kind = "onnxruntime",
-    .caps = IL__PROCESS_CAPS,
     .open = onnxruntime_open,
-    .supports = onnxruntime_supports,
-    .load = il__python_load,
-    .prepare = il__process_prepare,
-    .call = il__process_call,
-    .logits = il__process_logits,
-    .unload = il__process_unload,
-    .pid = il__process_pid,
-    .close = il__process_close,
 };

@@ -160,7 +160,7 @@ int il__python_load(il_backend *b, const il_backend_model *model, il_load_result
     return il__process_load(b, model, out, err);
 }
 
-int il__python_check_device(const il__python_backend *p, il_error *err)
+static int check_device(const il__python_backend *p, il_error *err)
 {
     const char *device = il_param_text(p->process.entry, IL_P_DEVICE);
     /* The driver's control device; or that of a Windows machine which lends its GPU. */
@@ -173,7 +173,7 @@ int il__python_check_device(const il__python_backend *p, il_error *err)
     return rc;
 }
 
-int il__check_positions(const il_shape *shape, const il_backend_model *model, il_error *err)
+static int check_positions(const il_shape *shape, const il_backend_model *model, il_error *err)
 {
     uint64_t context = (uint64_t)model->max_prompt_tok + model->max_gen_tok;
     if (context <= shape->n_positions) {
@@ -184,4 +184,20 @@ int il__check_positions(const il_shape *shape, const il_backend_model *model, il
                 (unsigned long long)context, model->name, shape->n_positions);
     il_error_hint(err, "a shorter prompt or fewer gen_tokens");
     return rc;
+}
+
+int il__python_supports(il_backend *b, const il_backend_model *model, il_error *err)
+{
+    il__python_backend *p = (il__python_backend *)b;
+    il_shape shape;
+    int rc = il__check_model_dir(model, err);
+    if (rc != IL_OK || il__process_has_command(&p->process)) {
+        return rc; /* a worker of the user's own knows its limits, and says so at load */
+    }
+    rc = p->kind->check_entry(p, err);
+    rc = rc ? rc : il_shape_from_dir(model->path, &shape, err);
+    rc = rc ? rc : check_positions(&shape, model, err);
+    rc = rc ? rc : check_device(p, err);
+    rc = rc || !p->kind->check_file ? rc : p->kind->check_file(model, err);
+    return rc ? rc : il__python_ready(p, err);
 }

@@ -5,24 +5,20 @@
 #include "model/gguf_model.h"
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/version.h"
-#include "model/checkpoint.h"
 #include "model/gguf_plan.h"
-#include "model/make.h"
 #include "model/quant.h"
 #include "model/vocab.h"
 #include "model/weight_source.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Values turned into blocks at a time: 16 MiB as fp32. */
-enum { BAND_VALUES = 1 << 22, QUANT_VERSION = 2, MOST_MARKER_BYTES = 4 << 20 };
+enum { BAND_VALUES = 1 << 22, QUANT_VERSION = 2 };
 
 /* Changes whenever the same weights would give other bytes. */
 static const char writer_version[] = "2"; /* 2: a vocabulary in synthetic files */
@@ -54,43 +50,27 @@ int il_gguf_recipe_parse(const char *text, il_gguf_recipe *out)
 
 /* --- values ---------------------------------------------------------------------------------- */
 
-typedef struct source {
-    const il_shape *shape;
-    const il_checkpoint *ckpt; /* NULL: synthetic */
-    uint64_t seed;
-    il_dtype dtype;
-    const char *name;
-    const char *hash; /* of the content; NULL when not known */
-    il_vocab vocab;   /* of a synthetic model, when it is large enough; else empty */
-} source;
-
-/* Elements [first, first + n) of a Hugging Face tensor. */
-static void fetch(const source *s, const il_tensor_info *info, uint64_t first, size_t n, float *out)
-{
-    const il__weight_source from = {
-        .shape = s->shape, .ckpt = s->ckpt, .seed = s->seed, .dtype = s->dtype};
-    il__weight_fetch(&from, info, first, n, out);
-}
-
 /* Rows [first, first + n) of part `info` of t. spare holds n values. */
-static void fetch_rows(const source *s, const il__gguf_tensor *t, const il_tensor_info *info,
-                       uint64_t first, size_t n, float *out, float *spare)
+static void fetch_rows(const il__weight_source *s, const il__gguf_tensor *t,
+                       const il_tensor_info *info, uint64_t first, size_t n, float *out,
+                       float *spare)
 {
     size_t columns = (size_t)t->n_columns;
     if (t->values) {
         memcpy(out, t->values + first, n * sizeof *out);
     } else if (t->order == IL__ORDER_AS_IS) {
-        fetch(s, info, first * columns, n * columns, out);
+        il__weight_fetch(s, info, first * columns, n * columns, out);
     } else if (t->order == IL__ORDER_TURNED) {
         for (size_t c = 0; c < columns; c++) {
-            fetch(s, info, c * t->n_rows + first, n, spare);
+            il__weight_fetch(s, info, c * t->n_rows + first, n, spare);
             for (size_t r = 0; r < n; r++) {
                 out[r * columns + c] = spare[r];
             }
         }
     } else {
         for (size_t r = 0; r < n; r++) {
-            fetch(s, info, il__gguf_source_row(t, first + r) * columns, columns, out + r * columns);
+            il__weight_fetch(s, info, il__gguf_source_row(t, first + r) * columns, columns,
+                             out + r * columns);
         }
     }
     for (size_t i = 0; t->plus_one && i < n * columns; i++) {
@@ -99,7 +79,7 @@ static void fetch_rows(const source *s, const il__gguf_tensor *t, const il_tenso
 }
 
 typedef struct writing {
-    const source *source;
+    const il__weight_source *source;
     const il_gguf_options *options;
     il_gguf_writer *w;
     float *values, *spare;
@@ -216,8 +196,8 @@ static void put_vocab(il_gguf_writer *w, const il_vocab *v)
     il_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", false);
 }
 
-static void put_header(il_gguf_writer *w, const source *s, il_gguf_recipe recipe,
-                       const char *architecture, const il__gguf_plan *plan)
+static void put_header(il_gguf_writer *w, const il__weight_source *s, il_gguf_recipe recipe,
+                       const char *architecture, const il__gguf_plan *plan, const il_vocab *vocab)
 {
     il_gguf_put_text(w, "general.architecture", architecture);
     il_gguf_put_text(w, "general.type", "model");
@@ -227,8 +207,8 @@ static void put_header(il_gguf_writer *w, const source *s, il_gguf_recipe recipe
         il_gguf_put_u32(w, "general.quantization_version", QUANT_VERSION);
     }
     il__gguf_put_shape(w, s->shape, architecture);
-    if (s->vocab.n_tokens > 0) {
-        put_vocab(w, &s->vocab);
+    if (vocab->n_tokens > 0) {
+        put_vocab(w, vocab);
     } else {
         il_gguf_put_text(w, "tokenizer.ggml.model", "no_vocab");
     }
@@ -257,7 +237,7 @@ static bool is_text(const il_gguf *file, const char *key, const char *wanted)
            memcmp(text, wanted, len) == 0;
 }
 
-static bool is_identical(const char *path, const source *s, il_gguf_recipe recipe)
+static bool is_identical(const char *path, const il__weight_source *s, il_gguf_recipe recipe)
 {
     il_gguf *file = NULL;
     bool same = s->hash && il_path_is_file(path) && il_gguf_open(path, &file, NULL) == IL_OK &&
@@ -268,34 +248,18 @@ static bool is_identical(const char *path, const source *s, il_gguf_recipe recip
     return same;
 }
 
-static int check_place(const char *path, bool force, il_error *err)
-{
-    int rc = IL_OK;
-    if (il_path_is_dir(path)) {
-        rc = il_fail(err, IL_E_EXISTS, "a directory stands where the file is to be");
-        il_error_hint(err, "--out names the file");
-    } else if (il_path_is_file(path) && !force) {
-        rc = il_fail(err, IL_E_EXISTS, "another file stands here already");
-        il_error_hint(err, "--force replaces it");
-    }
-    if (rc != IL_OK) {
-        il_error_where(err, "%s", path);
-    }
-    return rc;
-}
-
 /* --- making ---------------------------------------------------------------------------------- */
 
-static int write_file(const source *s, const char *path, const il_gguf_options *options,
-                      const char *architecture, const il__gguf_plan *plan, il_gguf_report *report,
-                      il_error *err)
+static int write_file(const il__weight_source *s, const char *path, const il_gguf_options *options,
+                      const char *architecture, const il__gguf_plan *plan, const il_vocab *vocab,
+                      il_gguf_report *report, il_error *err)
 {
     il_gguf_writer *w = NULL;
     int rc = il_gguf_writer_open(path, &w, err);
     if (rc != IL_OK) {
         return rc;
     }
-    put_header(w, s, options->recipe, architecture, plan);
+    put_header(w, s, options->recipe, architecture, plan, vocab);
     rc = il_gguf_writer_begin(w, err);
     report->n_bytes = il_gguf_writer_bytes(w);
     writing j = {.source = s, .options = options, .w = w, .total_bytes = report->n_bytes};
@@ -305,13 +269,14 @@ static int write_file(const source *s, const char *path, const il_gguf_options *
     return rc;
 }
 
-static int make_file(source *s, const char *path, const il_gguf_options *options,
+static int make_file(const il__weight_source *s, const char *path, const il_gguf_options *options,
                      il_gguf_report *report_or_null, il_error *err)
 {
     il_gguf_report unasked;
     il_gguf_report *report = report_or_null ? report_or_null : &unasked;
     il_arena arena = {0};
     il__gguf_plan plan = {0};
+    il_vocab vocab = {0}; /* of a synthetic model, when it is large enough */
     *report = (il_gguf_report){0};
     const char *architecture = il__gguf_architecture(s->shape, err);
     int rc = architecture ? il__gguf_plan_make(s->shape, options->recipe, &arena, &plan, err)
@@ -320,7 +285,7 @@ static int make_file(source *s, const char *path, const il_gguf_options *options
         goto out;
     }
     if (s->hash && s->shape->vocab_size >= IL_VOCAB_LEAST) {
-        rc = il_vocab_make(s->shape->vocab_size, &arena, &s->vocab, err);
+        rc = il_vocab_make(s->shape->vocab_size, &arena, &vocab, err);
         if (rc != IL_OK) {
             goto out;
         }
@@ -341,8 +306,8 @@ static int make_file(source *s, const char *path, const il_gguf_options *options
         report->kept = true;
         goto out;
     }
-    rc = check_place(path, options->force, err);
-    rc = rc ? rc : write_file(s, path, options, architecture, &plan, report, err);
+    rc = il__weight_check_place(path, options->force, err);
+    rc = rc ? rc : write_file(s, path, options, architecture, &plan, &vocab, report, err);
 out:
     il_arena_free(&arena);
     return rc;
@@ -351,45 +316,25 @@ out:
 int il_model_gguf_from_shape(const il_shape *shape, uint64_t seed, il_dtype dtype, const char *path,
                              const il_gguf_options *options, il_gguf_report *report, il_error *err)
 {
-    char hash[65];
+    il__weight_source s;
     if (report) {
         *report = (il_gguf_report){0};
     }
-    int rc = il_shape_check(shape, err);
-    rc = rc ? rc : il_model_content_hash(shape, seed, dtype, hash, err);
-    if (rc != IL_OK) {
-        return rc;
-    }
-    source s = {.shape = shape,
-                .seed = seed,
-                .dtype = dtype,
-                .hash = hash,
-                .name = shape->name[0] ? shape->name : il_arch_name(shape->arch)};
-    return make_file(&s, path, options, report, err);
+    int rc = il__weight_source_of_shape(shape, seed, dtype, &s, err);
+    rc = rc ? rc : make_file(&s, path, options, report, err);
+    il__weight_source_close(&s);
+    return rc;
 }
 
 int il_model_gguf_from_dir(const char *dir, const char *path, const il_gguf_options *options,
                            il_gguf_report *report, il_error *err)
 {
-    char marker_path[PATH_MAX];
-    json_t *marker = NULL;
-    il_checkpoint *ckpt = NULL;
+    il__weight_source s;
     if (report) {
         *report = (il_gguf_report){0};
     }
-    int rc = il_checkpoint_open(dir, &ckpt, err);
-    if (rc != IL_OK) {
-        return rc;
-    }
-    source s = {.shape = il_checkpoint_shape(ckpt), .ckpt = ckpt, .name = il_path_base(dir)};
-    if (il_path_join(marker_path, sizeof marker_path, dir, "inferlaw.json") == IL_OK &&
-        il_json_load(marker_path, MOST_MARKER_BYTES, &marker, NULL) == IL_OK) {
-        const char *name = json_string_value(json_object_get(marker, "name"));
-        s.hash = json_string_value(json_object_get(marker, "content_hash"));
-        s.name = name ? name : s.name;
-    }
-    rc = make_file(&s, path, options, report, err);
-    json_decref(marker);
-    il_checkpoint_close(ckpt);
+    int rc = il__weight_source_of_dir(dir, &s, err);
+    rc = rc ? rc : make_file(&s, path, options, report, err);
+    il__weight_source_close(&s);
     return rc;
 }

@@ -226,21 +226,6 @@ uint64_t il__gguf_source_row(const il__gguf_tensor *t, uint64_t row)
     return row;
 }
 
-typedef struct collector {
-    il_tensor_info *infos; /* NULL: count only */
-    size_t n;
-} collector;
-
-static int collect(const il_tensor_info *info, void *user)
-{
-    collector *c = user;
-    if (c->infos) {
-        c->infos[c->n] = *info;
-    }
-    c->n++;
-    return 0;
-}
-
 static int add_tensor(const il_shape *s, il_gguf_recipe recipe, const il_tensor_info *info,
                       il__gguf_plan *plan, il_error *err)
 {
@@ -300,18 +285,15 @@ static int add_rope_factors(const il_shape *s, il_arena *arena, il__gguf_plan *p
 int il__gguf_plan_make(const il_shape *shape, il_gguf_recipe recipe, il_arena *arena,
                        il__gguf_plan *out, il_error *err)
 {
-    collector c = {0};
     *out = (il__gguf_plan){0};
-    (void)il_shape_each_tensor(shape, collect, &c);
-    out->n_infos = c.n;
-    out->infos = il_arena_array(arena, c.n, sizeof *out->infos);
-    out->tensors = il_arena_array(arena, c.n + 1, sizeof *out->tensors);
-    if (!out->infos || !out->tensors) {
-        return il_fail(err, IL_E_NOMEM, "no memory to plan %zu tensors", c.n);
+    int rc = il_shape_tensor_list(shape, arena, &out->infos, &out->n_infos, err);
+    if (rc != IL_OK) {
+        return rc;
     }
-    c = (collector){.infos = out->infos};
-    (void)il_shape_each_tensor(shape, collect, &c);
-    int rc = IL_OK;
+    out->tensors = il_arena_array(arena, out->n_infos + 1, sizeof *out->tensors);
+    if (!out->tensors) {
+        return il_fail(err, IL_E_NOMEM, "no memory to plan %zu tensors", out->n_infos);
+    }
     for (size_t i = 0; rc == IL_OK && i < out->n_infos; i++) {
         if (out->infos[i].expert <= 0) { /* the others are parts of the first */
             rc = add_tensor(shape, recipe, &out->infos[i], out, err);

@@ -29,21 +29,6 @@ struct il_gguf_weights {
 
 /* --- the list -------------------------------------------------------------------------------- */
 
-typedef struct collector {
-    il_tensor_info *infos; /* NULL: count only */
-    size_t n;
-} collector;
-
-static int collect(const il_tensor_info *info, void *user)
-{
-    collector *c = user;
-    if (c->infos) {
-        c->infos[c->n] = *info;
-    }
-    c->n++;
-    return 0;
-}
-
 static int refuse_type(const char *name, const il_ggml_layout *layout, il_error *err)
 {
     int rc = il_fail(err, IL_E_UNSUPPORTED, "tensor %s is of type %s, which is not read here", name,
@@ -130,19 +115,17 @@ static int compare_names(const void *a, const void *b)
 
 static int make_list(il_gguf_weights *w, il_error *err)
 {
-    collector c = {0};
-    (void)il_shape_each_tensor(&w->shape, collect, &c);
-    w->n = c.n;
-    il_tensor_info *infos = il_arena_array(&w->arena, c.n, sizeof *infos);
-    w->list = il_arena_array(&w->arena, c.n, sizeof *w->list);
-    w->by_name = il_arena_array(&w->arena, c.n, sizeof *w->by_name);
-    if (!infos || !w->list || !w->by_name) {
+    il_tensor_info *infos;
+    int rc = il_shape_tensor_list(&w->shape, &w->arena, &infos, &w->n, err);
+    if (rc != IL_OK) {
+        return rc;
+    }
+    w->infos = infos;
+    w->list = il_arena_array(&w->arena, w->n, sizeof *w->list);
+    w->by_name = il_arena_array(&w->arena, w->n, sizeof *w->by_name);
+    if (!w->list || !w->by_name) {
         return il_fail(err, IL_E_NOMEM, "no memory for a list of %zu tensors", w->n);
     }
-    c = (collector){.infos = infos};
-    (void)il_shape_each_tensor(&w->shape, collect, &c);
-    w->infos = infos;
-    int rc = IL_OK;
     for (size_t i = 0; rc == IL_OK && i < w->n; i++) {
         rc = add_weight(w, i, err);
         w->by_name[i] = &w->list[i];

@@ -16,7 +16,8 @@
 
 typedef struct il_gguf_writer il_gguf_writer;
 
-/* Writes to "<path>.tmp-<pid>" until il_gguf_writer_end. */
+/* Touches no file yet; from il_gguf_writer_begin on "<path>.tmp-<pid>" is written until
+ * il_gguf_writer_end. */
 int il_gguf_writer_open(const char *path, il_gguf_writer **out, il_error *err);
 /* Drops what was not ended. NULL is fine. */
 void il_gguf_writer_close(il_gguf_writer *w);
@@ -38,7 +39,7 @@ void il_gguf_add_tensor(il_gguf_writer *w, const char *name, uint32_t n_dims, co
                         il_ggml_type type);
 /* Bytes the file will have. */
 uint64_t il_gguf_writer_bytes(const il_gguf_writer *w);
-/* Asks for room, then writes the header; after it come only the tensors' bytes. */
+/* Opens the file, asks for room and writes the header; after it come only the tensors' bytes. */
 int il_gguf_writer_begin(il_gguf_writer *w, il_error *err);
 /* The next bytes of the tensors; never beyond the end of the one being written. Gaps between
  * tensors are filled here. */

@@ -5,8 +5,6 @@
 #include "model/onnx_model.h"
 
 #include "base/file.h"
-#include "base/json.h"
-#include "model/make.h"
 #include "model/onnx_plan.h"
 #include "model/onnx_proto.h"
 #include "model/onnx_values.h"
@@ -44,7 +42,7 @@ enum {
 
 /* In the data file large tensors begin on a page, so that a reader may map them. Small ones stay in
  * the graph, where shape inference sees them. */
-enum { PAGE = 4096, SMALL_BYTES = 1024, MOST_MARKER_BYTES = 4 << 20 };
+enum { PAGE = 4096, SMALL_BYTES = 1024 };
 static const uint64_t most_message_bytes = INT32_MAX;
 static const size_t most_head_bytes = (size_t)1 << 28;
 
@@ -325,22 +323,6 @@ static bool is_identical(const job *j)
     return same;
 }
 
-static int check_place(const char *path, bool force, il_error *err)
-{
-    int rc = IL_OK;
-    if (il_path_is_dir(path)) {
-        rc = il_fail(err, IL_E_EXISTS, "a directory stands where the file is to be");
-        il_error_hint(err, "--out names the file");
-    } else if (il_path_is_file(path) && !force) {
-        rc = il_fail(err, IL_E_EXISTS, "another file stands here already");
-        il_error_hint(err, "--force replaces it");
-    }
-    if (rc != IL_OK) {
-        il_error_where(err, "%s", path);
-    }
-    return rc;
-}
-
 /* --- making ---------------------------------------------------------------------------------- */
 
 static int make_files(const il__weight_source *source, const char *path,
@@ -366,8 +348,8 @@ static int make_files(const il__weight_source *source, const char *path,
         report->kept = true;
         goto out;
     }
-    rc = check_place(path, options->force, err);
-    rc = rc || !j.external ? rc : check_place(j.data_path, options->force, err);
+    rc = il__weight_check_place(path, options->force, err);
+    rc = rc || !j.external ? rc : il__weight_check_place(j.data_path, options->force, err);
     rc = rc ? rc : write_files(&j, err);
 out:
     il_buf_free(&j.prefix);
@@ -379,46 +361,25 @@ out:
 int il_model_onnx_from_shape(const il_shape *shape, uint64_t seed, il_dtype dtype, const char *path,
                              const il_onnx_options *options, il_onnx_report *report, il_error *err)
 {
-    char hash[65];
+    il__weight_source source;
     il_onnx_report unasked;
     report = report ? report : &unasked;
     *report = (il_onnx_report){0};
-    int rc = il_shape_check(shape, err);
-    rc = rc ? rc : il_model_content_hash(shape, seed, dtype, hash, err);
-    if (rc != IL_OK) {
-        return rc;
-    }
-    il__weight_source source = {.shape = shape,
-                                .seed = seed,
-                                .dtype = dtype,
-                                .hash = hash,
-                                .name = shape->name[0] ? shape->name : il_arch_name(shape->arch)};
-    return make_files(&source, path, options, report, err);
+    int rc = il__weight_source_of_shape(shape, seed, dtype, &source, err);
+    rc = rc ? rc : make_files(&source, path, options, report, err);
+    il__weight_source_close(&source);
+    return rc;
 }
 
 int il_model_onnx_from_dir(const char *dir, const char *path, const il_onnx_options *options,
                            il_onnx_report *report, il_error *err)
 {
-    char marker_path[PATH_MAX];
-    json_t *marker = NULL;
-    il_checkpoint *ckpt = NULL;
+    il__weight_source source;
     il_onnx_report unasked;
     report = report ? report : &unasked;
     *report = (il_onnx_report){0};
-    int rc = il_checkpoint_open(dir, &ckpt, err);
-    if (rc != IL_OK) {
-        return rc;
-    }
-    il__weight_source source = {
-        .shape = il_checkpoint_shape(ckpt), .ckpt = ckpt, .name = il_path_base(dir)};
-    if (il_path_join(marker_path, sizeof marker_path, dir, "inferlaw.json") == IL_OK &&
-        il_json_load(marker_path, MOST_MARKER_BYTES, &marker, NULL) == IL_OK) {
-        const char *name = json_string_value(json_object_get(marker, "name"));
-        source.hash = json_string_value(json_object_get(marker, "content_hash"));
-        source.name = name ? name : source.name;
-    }
-    rc = make_files(&source, path, options, report, err);
-    json_decref(marker);
-    il_checkpoint_close(ckpt);
+    int rc = il__weight_source_of_dir(dir, &source, err);
+    rc = rc ? rc : make_files(&source, path, options, report, err);
+    il__weight_source_close(&source);
     return rc;
 }

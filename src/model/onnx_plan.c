@@ -448,35 +448,6 @@ static int choose_ops(const il_shape *s, il_onnx_ops wanted, il_onnx_ops *out, i
     return IL_OK;
 }
 
-typedef struct collector {
-    il_tensor_info *infos; /* NULL: count only */
-    size_t n;
-} collector;
-
-static int collect(const il_tensor_info *info, void *user)
-{
-    collector *c = user;
-    if (c->infos) {
-        c->infos[c->n] = *info;
-    }
-    c->n++;
-    return 0;
-}
-
-static int take_infos(const il_shape *shape, il_arena *arena, il__onnx_plan *out, il_error *err)
-{
-    collector c = {0};
-    (void)il_shape_each_tensor(shape, collect, &c);
-    out->infos = il_arena_array(arena, c.n, sizeof *out->infos);
-    if (!out->infos) {
-        return il_fail(err, IL_E_NOMEM, "no memory for %zu tensors", c.n);
-    }
-    c = (collector){.infos = out->infos};
-    (void)il_shape_each_tensor(shape, collect, &c);
-    out->n_infos = c.n;
-    return IL_OK;
-}
-
 int il__onnx_plan_make(const il_shape *shape, const il_onnx_options *options, il_arena *arena,
                        il__onnx_plan *out, il_error *err)
 {
@@ -484,7 +455,7 @@ int il__onnx_plan_make(const il_shape *shape, const il_onnx_options *options, il
     il__onnx_graph_init(&out->graph, arena);
     int rc = check_shape(shape, err);
     rc = rc ? rc : choose_ops(shape, options->ops, &out->ops, err);
-    rc = rc ? rc : take_infos(shape, arena, out, err);
+    rc = rc ? rc : il_shape_tensor_list(shape, arena, &out->infos, &out->n_infos, err);
     if (rc != IL_OK) {
         return rc;
     }

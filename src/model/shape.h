@@ -10,6 +10,7 @@
 #define IL_MODEL_SHAPE_H
 
 #include "inferlaw/dtype.h"
+#include "base/arena.h"
 #include "inferlaw/error.h"
 
 #include <jansson.h>
@@ -143,6 +144,9 @@ typedef struct il_tensor_info {
  * A non-zero return of visit stops and is returned. */
 int il_shape_each_tensor(const il_shape *shape, int (*visit)(const il_tensor_info *, void *user),
                          void *user);
+/* All of them as an array in the arena. NOMEM. */
+int il_shape_tensor_list(const il_shape *shape, il_arena *arena, il_tensor_info **out, size_t *n,
+                         il_error *err);
 
 /* --- counts ----------------------------------------------------------------------------------- */
 

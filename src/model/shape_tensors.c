@@ -262,3 +262,33 @@ int il_shape_each_tensor(const il_shape *shape, int (*visit)(const il_tensor_inf
     }
     return w.rc;
 }
+
+typedef struct collector {
+    il_tensor_info *infos; /* NULL: count only */
+    size_t n;
+} collector;
+
+static int collect(const il_tensor_info *info, void *user)
+{
+    collector *c = user;
+    if (c->infos) {
+        c->infos[c->n] = *info;
+    }
+    c->n++;
+    return 0;
+}
+
+int il_shape_tensor_list(const il_shape *shape, il_arena *arena, il_tensor_info **out, size_t *n,
+                         il_error *err)
+{
+    collector c = {0};
+    (void)il_shape_each_tensor(shape, collect, &c);
+    *n = c.n;
+    *out = il_arena_array(arena, c.n, sizeof **out);
+    if (!*out) {
+        return il_fail(err, IL_E_NOMEM, "no memory for a list of %zu tensors", c.n);
+    }
+    c = (collector){.infos = *out};
+    (void)il_shape_each_tensor(shape, collect, &c);
+    return IL_OK;
+}

@@ -38,6 +38,20 @@ void il_sort_records(void *records, size_t n, size_t record_bytes,
     }
 }
 
+size_t il_keep_last(void *records, size_t n, size_t record_bytes,
+                    int (*same)(const void *, const void *))
+{
+    char *at = records;
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *record = at + i * record_bytes;
+        if (i + 1 == n || same(record, record + record_bytes) != 0) {
+            memmove(at + kept++ * record_bytes, record, record_bytes);
+        }
+    }
+    return kept;
+}
+
 double il_mean(const double *values, size_t n)
 {
     if (n == 0) {

@@ -22,6 +22,11 @@ void il_sort(double *values, size_t n);
 void il_sort_records(void *records, size_t n, size_t record_bytes,
                      int (*order)(const void *, const void *));
 
+/* Of every run of sorted records for which same is 0, the last; the others go, order stays. Returns
+ * how many are left. */
+size_t il_keep_last(void *records, size_t n, size_t record_bytes,
+                    int (*same)(const void *, const void *));
+
 /* NaN when n is 0. */
 double il_mean(const double *values, size_t n);
 /* exp(mean(ln v)) over the values > 0; NaN when there is none. */

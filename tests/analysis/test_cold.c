@@ -3,6 +3,7 @@
  * The tables of cold starts from a journal whose truth is known: seven models, a start of 10 ms
  * plus 2000 ms per GB of files cold and 500 warm, six samples each, a steady call of 4 ms.
  */
+#include "run_lines.h"
 #include "table.h"
 
 #include "analysis/analysis.h"
@@ -12,28 +13,6 @@
 #include <math.h>
 
 enum { MODELS = 7, SAMPLES = 6 };
-
-static char run_dir[1024];
-
-static const char *in_run(const char *name)
-{
-    static char path[2048];
-    (void)snprintf(path, sizeof path, "%s/%s", run_dir, name);
-    return path;
-}
-
-static void write_line(il_journal *journal, const char *kind, const char *fmt, ...)
-{
-    static char text[65536];
-    va_list args;
-    il_error err = {0};
-    json_t *value = NULL;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    check_ok(il_json_parse(text, strlen(text), "test", &value, &err), &err);
-    check_ok(il_journal_write(journal, kind, value, &err), &err);
-}
 
 static void write_plan(il_journal *journal, const char *slo)
 {

@@ -3,6 +3,7 @@
  * The floor of a cell, against sums by hand: a GPT-2 of two layers of width 8 whose plan holds its
  * configuration, two blocks of which the second finds the machine half as fast.
  */
+#include "run_lines.h"
 #include "table.h"
 
 #include "analysis/analysis.h"
@@ -10,28 +11,6 @@
 #include "analysis/rows_journal.h"
 #include "base/json.h"
 #include "study/journal.h"
-
-static char run_dir[1024];
-
-static const char *in_run(const char *name)
-{
-    static char path[2048];
-    (void)snprintf(path, sizeof path, "%s/%s", run_dir, name);
-    return path;
-}
-
-static void write_line(il_journal *journal, const char *kind, const char *fmt, ...)
-{
-    char text[4096];
-    va_list args;
-    il_error err = {0};
-    json_t *value = NULL;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    check_ok(il_json_parse(text, strlen(text), "test", &value, &err), &err);
-    check_ok(il_journal_write(journal, kind, value, &err), &err);
-}
 
 /* config: of the model, or null as in journals that hold none. Bandwidth 1 GB/s, peak 4 GFLOP/s. */
 static void write_journal(const char *config)

@@ -3,6 +3,7 @@
  * first_limit.csv and rankings.csv from a journal whose times are known: models of 1, 2, 4 and 8
  * million parameters, three backends, eight blocks.
  */
+#include "run_lines.h"
 #include "table.h"
 
 #include "analysis/analysis.h"
@@ -10,28 +11,6 @@
 #include "study/journal.h"
 
 enum { BLOCKS = 8, MODELS = 4, BACKENDS = 3 };
-
-static char run_dir[1024];
-
-static const char *in_run(const char *name)
-{
-    static char path[2048];
-    (void)snprintf(path, sizeof path, "%s/%s", run_dir, name);
-    return path;
-}
-
-static void write_line(il_journal *journal, const char *kind, const char *fmt, ...)
-{
-    char text[8192];
-    va_list args;
-    il_error err = {0};
-    json_t *value = NULL;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    check_ok(il_json_parse(text, strlen(text), "test", &value, &err), &err);
-    check_ok(il_journal_write(journal, kind, value, &err), &err);
-}
 
 static const int millions[MODELS] = {1, 2, 4, 8};
 

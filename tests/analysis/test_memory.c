@@ -3,6 +3,7 @@
  * memory.csv and the memory limit from a journal whose rungs are known: 1000 bytes of cache a
  * token beside 50 MB of weights, a wall between 4000 and 8000 tokens, paging from 2000 on.
  */
+#include "run_lines.h"
 #include "table.h"
 
 #include "analysis/analysis.h"
@@ -10,28 +11,6 @@
 #include "study/journal.h"
 
 #include <math.h>
-
-static char run_dir[1024];
-
-static const char *in_run(const char *name)
-{
-    static char path[2048];
-    (void)snprintf(path, sizeof path, "%s/%s", run_dir, name);
-    return path;
-}
-
-static void write_line(il_journal *journal, const char *kind, const char *fmt, ...)
-{
-    static char text[16384];
-    va_list args;
-    il_error err = {0};
-    json_t *value = NULL;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    check_ok(il_json_parse(text, strlen(text), "test", &value, &err), &err);
-    check_ok(il_journal_write(journal, kind, value, &err), &err);
-}
 
 static void write_rung(il_journal *journal, int cell, const char *axis, double x, bool ok,
                        double weights, double pss, int faults, double step_ms)
